@@ -1,0 +1,70 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Settings are declared once; every Swift target uses them.
+let swift: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A library target of the house. `uses` lists modules from lower layers only; `Scripts/check-layers` enforces it.
+func module(_ name: String, uses: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .target(name: name, dependencies: uses, resources: resources, swiftSettings: swift)
+}
+
+/// The test target that mirrors one module.
+func tests(_ name: String, uses: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + uses, resources: resources,
+    swiftSettings: swift)
+}
+
+let package = Package(
+  name: "microtome",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "microtome", targets: ["microtome"]),
+    .library(name: "Microtome", targets: ["NNUNet", "Inference", "Engines", "ImageFormats", "Imaging"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.5.0")
+  ],
+  targets: [
+    // C: system libraries, codecs, vector kernels, and the shim that opens shared libraries at run time.
+    .systemLibrary(name: "CLibDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "CImageCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("tiff")]),
+    .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
+    .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+
+    module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
+    module("Imaging", uses: ["Basics", "CKernels"]),
+    module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
+    module("Checkpoints", uses: ["Basics"]),
+    module("Networks", uses: ["Checkpoints", "Basics"]),
+    module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CSystem"]),
+    module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
+    module("Evaluation", uses: ["Imaging", "Basics"]),
+    module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
+    .executableTarget(
+      name: "microtome",
+      dependencies: [
+        "NNUNet", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: swift),
+
+    .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
+    tests("Basics"),
+    tests("Imaging"),
+    tests("ImageFormats"),
+    tests("Checkpoints"),
+    tests("Networks", uses: ["Checkpoints"]),
+    tests("Engines", uses: ["Networks", "Checkpoints"]),
+    tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
+    tests("Evaluation", uses: ["Imaging"]),
+    tests("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"]),
+    tests("microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation"]),
+  ],
+  cLanguageStandard: .c11
+)

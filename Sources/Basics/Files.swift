@@ -1,0 +1,189 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A read-only memory mapping of a whole file; unmapped when the last reference goes.
+///
+/// The bytes stay valid as long as this object lives; hold on to it beside any pointer into it.
+public final class MappedFile: @unchecked Sendable {
+  public let path: String
+  public let bytes: UnsafeRawBufferPointer
+
+  /// Maps the file at `path`. Throws `missingInput` when it cannot be opened, and when it is a folder.
+  public init(path: String) throws {
+    self.path = path
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw Failure(.missingInput, "cannot be opened: \(systemMessage())", file: path)
+    }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      throw Failure(.missingInput, "cannot be examined: \(systemMessage())", file: path)
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw Failure(.missingInput, "is not a regular file", file: path)
+    }
+    let size = Int(status.st_size)
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+      throw Failure(.missingInput, "cannot be mapped into memory: \(systemMessage())", file: path)
+    }
+    bytes = UnsafeRawBufferPointer(start: address, count: size)
+  }
+
+  deinit {
+    if let address = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: address), bytes.count) }
+  }
+}
+
+/// A file that appears under its final name only when it is complete.
+///
+/// Bytes go to a temporary name in the same folder; `commit` flushes them to the disk and renames. If the writer goes
+/// away before `commit`, the temporary file is removed.
+public final class AtomicFile {
+  public let path: String
+  /// The open descriptor of the temporary file, for callers that write through a library.
+  public private(set) var descriptor: Int32
+  /// The name the bytes have until `commit`.
+  public let temporaryPath: String
+
+  /// Creates the temporary file. Throws `cannotWrite` when the folder is missing or not writable.
+  public init(path: String) throws {
+    self.path = path
+    let (folder, name) = Path.split(path)
+    var template = Array(Path.join(folder, ".\(name).partial-XXXXXX").utf8CString)
+    descriptor = mkstemp(&template)
+    guard descriptor >= 0 else {
+      throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
+    }
+    temporaryPath = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    // mkstemp makes a private file; an output has the permissions any new file of this user would have.
+    let mask = umask(0)
+    umask(mask)
+    fchmod(descriptor, 0o666 & ~mask)
+  }
+
+  /// Appends `bytes`. Throws `cannotWrite` (disk full, quota, I/O error).
+  public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    var rest = bytes
+    while let base = rest.baseAddress, !rest.isEmpty {
+      let written = _write(descriptor, base, rest.count)
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
+      }
+      rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+    }
+  }
+
+  /// Appends `bytes`. Throws `cannotWrite`.
+  public func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+  /// Flushes to the disk and gives the file its final name, replacing an older one in the same instant.
+  public func commit() throws {
+    guard fsync(descriptor) == 0 else {
+      throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
+    }
+    close(descriptor)
+    descriptor = -1
+    guard rename(temporaryPath, path) == 0 else {
+      let reason = systemMessage()
+      unlink(temporaryPath)
+      throw Failure(.cannotWrite, "cannot be written: \(reason)", file: path)
+    }
+  }
+
+  deinit {
+    if descriptor >= 0 {
+      close(descriptor)
+      unlink(temporaryPath)
+    }
+  }
+
+  /// Writes a whole file atomically.
+  public static func write(_ bytes: [UInt8], to path: String) throws {
+    let file = try AtomicFile(path: path)
+    try file.write(bytes)
+    try file.commit()
+  }
+}
+
+/// File names and folders, without Foundation.
+public enum Path {
+  /// `folder/name`; just `name` when `folder` is empty or ".".
+  public static func join(_ folder: String, _ name: String) -> String {
+    if folder.isEmpty || folder == "." { return name }
+    return folder.hasSuffix("/") ? folder + name : folder + "/" + name
+  }
+
+  /// The folder ("." when there is none) and the last component.
+  public static func split(_ path: String) -> (folder: String, name: String) {
+    var trimmed = Substring(path)
+    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+    guard let slash = trimmed.lastIndex(of: "/") else { return (".", String(trimmed)) }
+    let folder = trimmed[..<slash]
+    return (folder.isEmpty ? "/" : String(folder), String(trimmed[trimmed.index(after: slash)...]))
+  }
+
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  public static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  public static func isFile(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// The names in a folder, in code point order, without "." and "..". Throws `missingInput`.
+  public static func list(_ folder: String) throws -> [String] {
+    guard let handle = opendir(folder) else {
+      throw Failure(.missingInput, "cannot be listed: \(systemMessage())", file: folder)
+    }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.unicodeScalars.lexicographicallyPrecedes($1.unicodeScalars) }
+  }
+
+  /// Creates a folder and its missing parents. Throws `cannotWrite`.
+  public static func makeFolder(_ path: String) throws {
+    if isFolder(path) || path.isEmpty { return }
+    let parent = split(path).folder
+    if parent != path, parent != ".", !isFolder(parent) { try makeFolder(parent) }
+    guard mkdir(path, 0o777) == 0 || isFolder(path) else {
+      throw Failure(.cannotWrite, "cannot be created: \(systemMessage())", file: path)
+    }
+  }
+
+  /// The whole content of a file. Throws `missingInput`.
+  public static func read(_ path: String) throws -> [UInt8] {
+    let file = try MappedFile(path: path)
+    return withExtendedLifetime(file) { Array(file.bytes) }
+  }
+}
+
+/// The message for the current `errno`.
+public func systemMessage() -> String { String(cString: strerror(errno)) }
+
+private func _write(_ descriptor: Int32, _ base: UnsafeRawPointer, _ count: Int) -> Int {
+  #if canImport(Glibc)
+    Glibc.write(descriptor, base, count)
+  #else
+    Darwin.write(descriptor, base, count)
+  #endif
+}

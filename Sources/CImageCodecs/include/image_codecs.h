@@ -1,0 +1,3 @@
+#ifndef MICROTOME_IMAGE_CODECS_H
+#define MICROTOME_IMAGE_CODECS_H
+#endif

@@ -1,0 +1,8 @@
+// The innermost loops, one function per idea. Each is compiled for several instruction sets and picks one at load time.
+#ifndef MICROTOME_KERNELS_H
+#define MICROTOME_KERNELS_H
+
+#include "kernels_logits.h"
+#include "kernels_resample.h"
+
+#endif

@@ -1,0 +1,69 @@
+import Networks
+
+/// The arithmetic a network runs in.
+public enum Precision: String, Sendable, CaseIterable {
+  /// The fastest precision that keeps the promise on accuracy on this processor; the engine says which it took.
+  case auto
+  case fp32
+  case bf16
+  case fp16
+}
+
+/// How a network is to be compiled.
+public struct CompileOptions: Sendable {
+  /// The device's name as the engine lists it.
+  public var device: String
+  public var precision: Precision
+  /// The number of threads; nil uses every core.
+  public var threads: Int?
+  /// Where compiled networks are kept between runs; nil keeps none.
+  public var cacheFolder: String?
+
+  public init(device: String = "CPU", precision: Precision = .auto, threads: Int? = nil, cacheFolder: String? = nil) {
+    self.device = device
+    self.precision = precision
+    self.threads = threads
+    self.cacheFolder = cacheFolder
+  }
+}
+
+/// A library that runs networks. Engines know networks and tensors, never images.
+public protocol Engine: Sendable {
+  /// "openvino", "reference", ...
+  var name: String { get }
+  /// The library's own version.
+  var version: String { get }
+  /// The devices it can use, by the names `CompileOptions.device` takes.
+  var devices: [String] { get }
+
+  /// Prepares `network` for one fixed input shape (N, C, spatial axes...).
+  ///
+  /// Throws a `Failure` of kind `engine` when the library refuses the network, the device or the precision.
+  func compile(_ network: Network, inputShape: [Int], options: CompileOptions) throws -> any CompiledNetwork
+}
+
+/// A network ready to run. Requests made from it may run at the same time.
+public protocol CompiledNetwork: AnyObject, Sendable {
+  /// (N, C, spatial axes...)
+  var inputShape: [Int] { get }
+  /// (N, K, spatial axes...)
+  var outputShape: [Int] { get }
+  /// What it runs in; never `.auto`.
+  var precision: Precision { get }
+  /// How many requests in flight keep the device busy.
+  var concurrentRequests: Int { get }
+
+  func makeRequest() throws -> any InferenceRequest
+}
+
+/// One forward pass with its own input and output memory: fill `input`, `start`, `wait`, read, and again.
+///
+/// A request is used by one thread at a time.
+public protocol InferenceRequest: AnyObject {
+  /// Contiguous, of the compiled network's input shape. Write only while the request is not running.
+  var input: UnsafeMutableBufferPointer<Float> { get }
+  /// Begins the forward pass and returns at once.
+  func start() throws
+  /// Returns when the pass has ended. The result has the compiled network's output shape and is valid until the next `start`.
+  func wait() throws -> UnsafeBufferPointer<Float>
+}

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Microtome: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "microtome")
+}
