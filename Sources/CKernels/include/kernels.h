@@ -2,6 +2,7 @@
 #ifndef MICROTOME_KERNELS_H
 #define MICROTOME_KERNELS_H
 
+#include "kernels_labels.h"
 #include "kernels_logits.h"
 #include "kernels_resample.h"
 

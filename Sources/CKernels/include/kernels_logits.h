@@ -1,11 +1,34 @@
-// Accumulating and reducing logits held in IEEE half precision.
+// Accumulating logits in IEEE half precision, with the rounding of the reference implementation.
+//
+// Half-precision numbers travel as uint16_t bit patterns, so that the header needs no compiler extension.
 #ifndef MICROTOME_KERNELS_LOGITS_H
 #define MICROTOME_KERNELS_LOGITS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/// sum[i] = half(float(sum[i]) + prediction[i] * float(weight[i])) for i < count, the product rounded to float first.
-void mt_accumulate_weighted(uint16_t *sum, const float *prediction, const uint16_t *weight, size_t count);
+/// Adds one plane of a tile to the running sums: sum = half(float(sum) + (prediction * scale) * float(weight)).
+/// The strides are distances between rows, in elements.
+void mt_accumulate_plane(uint16_t *sum, ptrdiff_t sum_stride, const float *prediction, ptrdiff_t prediction_stride,
+                         const uint16_t *weight, ptrdiff_t weight_stride, size_t rows, size_t columns, float scale);
+
+/// Adds one plane of importance weights: sum = half(float(sum) + float(weight)).
+void mt_accumulate_weights_plane(uint16_t *sum, ptrdiff_t sum_stride, const uint16_t *weight, ptrdiff_t weight_stride,
+                                 size_t rows, size_t columns);
+
+/// logits = half(float(logits) / float(weight)), in place. Returns nonzero if a result is infinite.
+int mt_divide_by_weights(uint16_t *logits, const uint16_t *weight, size_t count);
+
+/// sum = half(float(sum) + float(other)), in place.
+void mt_add_half(uint16_t *sum, const uint16_t *other, size_t count);
+
+/// values = half(float(values) / divisor), in place. Returns nonzero if a result is infinite.
+int mt_divide_half(uint16_t *values, float divisor, size_t count);
+
+/// sum += values, element by element; `reversed` reads each row of `columns` values backwards.
+void mt_add_rows(float *sum, const float *values, size_t columns, int reversed);
+
+/// target = values read backwards.
+void mt_reverse_row(float *target, const float *values, size_t columns);
 
 #endif
