@@ -66,5 +66,5 @@ let package = Package(
     tests("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"]),
     tests("microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation"]),
   ],
-  cLanguageStandard: .c11
+  cLanguageStandard: .gnu11
 )

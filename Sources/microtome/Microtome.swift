@@ -1,6 +1,49 @@
 import ArgumentParser
+import Basics
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The program. Started under the name of a tool it replaces (through a symbolic link), it behaves as that tool.
 @main
 struct Microtome: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "microtome")
+  static let configuration = CommandConfiguration(
+    commandName: "microtome",
+    abstract: "Segments medical images with trained nnU-Net models, fast.",
+    discussion: """
+      Exit codes: 0 success, 64 usage, 65 bad input, 66 missing input, 69 no usable engine, 70 internal failure, \
+      73 output cannot be written, 130 interrupted. In a folder run a bad case does not stop the others; the exit \
+      code is that of the first case that failed.
+      """,
+    version: "0.1.0",
+    subcommands: [Predict.self, Inspect.self, Engines.self])
+
+  static func main() {
+    // Lines appear as they are printed, also in a pipe or a log file.
+    setvbuf(stdout, nil, _IOLBF, 0)
+    let name = Path.split(CommandLine.arguments.first ?? "microtome").name
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    switch name {
+    case "nnUNetv2_predict": run(PredictDataset.self, arguments)
+    case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
+    default: run(Microtome.self, arguments)
+    }
+  }
+
+  /// Parses, runs and exits with the documented code.
+  private static func run(_ command: any ParsableCommand.Type, _ arguments: [String]) -> Never {
+    do {
+      var command = try command.parseAsRoot(LongOptionPrefixes.expand(arguments))
+      try command.run()
+      exit(0)
+    } catch let failure as Failure {
+      Console.error("error: \(failure)")
+      exit(failure.kind.rawValue)
+    } catch {
+      command.exit(withError: error)
+    }
+  }
 }

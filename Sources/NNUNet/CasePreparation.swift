@@ -1,0 +1,145 @@
+import Basics
+import Imaging
+
+/// A case on the network's grid, and what is needed to go back.
+public struct PreparedCase: Sendable {
+  public let identifier: String
+  /// Network input, (C, Z, Y, X) in the network's frame.
+  public var voxels: Volume<Float>
+  public let record: PreparationRecord
+  public var warnings: [String] = []
+}
+
+/// What was done to an image on the way to the network's grid.
+public struct PreparationRecord: Sendable {
+  /// The image's own grid, file axis order.
+  public let originalShape: Shape3D
+  /// In file axis order, mm.
+  public let originalSpacing: Vector3D
+  public let geometry: SourceGeometry
+  /// The following are in the network's frame, that is, transposed.
+  public let shapeBeforeCropping: Shape3D
+  public let cropBox: Box3D
+  /// The spacing of the image, in mm.
+  public let spacing: Vector3D
+  /// The spacing of the network's grid, in mm.
+  public let networkSpacing: Vector3D
+  /// The network's grid.
+  public let networkShape: Shape3D
+}
+
+/// Brings images to the network's grid: transpose, crop, normalise, resample (nnU-Net's DefaultPreprocessor).
+public struct CasePreparation: Sendable {
+  private let plans: Plans
+  private let configuration: Configuration
+  private let dataset: DatasetDescription
+
+  public init(model: TrainedModel) {
+    plans = model.plans
+    configuration = model.configuration
+    dataset = model.dataset
+  }
+
+  /// Prepares one case.
+  ///
+  /// - Parameter previousStage: the segmentation the first stage of a cascade made, on the image's own grid.
+  /// - Throws: `badInput` when the image does not fit the model.
+  public func prepare(
+    _ image: consuming Image, identifier: String, previousStage: Volume<Float>? = nil
+  ) throws -> PreparedCase {
+    let originalShape = image.voxels.shape
+    let originalSpacing = image.spacing
+    let geometry = image.geometry
+    try check(image)
+    let spacing = originalSpacing.permuted(plans.transposeForward)
+    let transposed = image.voxels.permuted(plans.transposeForward)
+    image.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
+    let shapeBeforeCropping = transposed.shape
+
+    let box = NonZeroCrop.box(of: transposed)
+    var voxels = transposed.cropped(to: box)
+    let needsMask =
+      previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains { $0.usesMask }
+    let mask = needsMask ? NonZeroCrop.filledMask(of: voxels) : nil
+    for channel in 0..<voxels.channels {
+      let scheme = configuration.normalizations[channel]
+      try scheme.normalization.apply(to: &voxels, channel: channel, mask: scheme.usesMask ? mask : nil)
+    }
+
+    let networkSpacing = configuration.targetSpacing(for: spacing)
+    let networkShape = try self.networkShape(of: box.shape, spacing: spacing, networkSpacing: networkSpacing)
+    var resampled = try configuration.imageResampling.resample(
+      voxels, to: networkShape, from: spacing, to: networkSpacing)
+    if let previousStage {
+      let stage = try segmentationChannels(
+        previousStage, box: box, mask: mask, spacing: spacing, networkSpacing: networkSpacing,
+        networkShape: networkShape)
+      resampled = Volume(
+        channels: resampled.channels + stage.channels, shape: networkShape,
+        elements: resampled.elements + stage.elements)
+    }
+    return PreparedCase(
+      identifier: identifier, voxels: resampled,
+      record: PreparationRecord(
+        originalShape: originalShape, originalSpacing: originalSpacing, geometry: geometry,
+        shapeBeforeCropping: shapeBeforeCropping, cropBox: box, spacing: spacing, networkSpacing: networkSpacing,
+        networkShape: networkShape))
+  }
+
+  private func check(_ image: borrowing Image) throws {
+    guard image.voxels.channels == dataset.channelCount else {
+      throw Failure(
+        .badInput,
+        "the case has \(image.voxels.channels) channel(s); the model wants \(dataset.channelCount)",
+        hint: "channels are files named <case>_0000, <case>_0001, ...")
+    }
+    guard image.voxels.shape.count > 0 else { throw Failure(.badInput, "the image is empty (\(image.voxels.shape))") }
+    guard image.spacing.axes.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+      throw Failure(.badInput, "the voxel spacing \(image.spacing) is not positive")
+    }
+  }
+
+  /// The largest network grid that is taken for real: 4 G voxels.
+  private static let voxelLimit = 1 << 32
+
+  private func networkShape(of shape: Shape3D, spacing: Vector3D, networkSpacing: Vector3D) throws -> Shape3D {
+    let target = Resampler.targetShape(shape, spacing: spacing, newSpacing: networkSpacing)
+    guard target.axes.allSatisfy({ $0 > 0 }) else {
+      throw Failure(
+        .badInput,
+        "the image (\(shape) voxels of \(spacing) mm) vanishes at the network's spacing of \(networkSpacing) mm",
+        hint: "check the voxel spacing in the file's header")
+    }
+    guard target.axes.allSatisfy({ $0 < 1 << 20 }), target.count < Self.voxelLimit else {
+      throw Failure(
+        .badInput, "the image would have \(target) voxels at the network's spacing of \(networkSpacing) mm",
+        hint: "check the voxel spacing in the file's header")
+    }
+    return target
+  }
+
+  /// The previous stage's segmentation as one channel per foreground label on the network's grid.
+  private func segmentationChannels(
+    _ segmentation: Volume<Float>, box: Box3D, mask: Volume<UInt8>?, spacing: Vector3D, networkSpacing: Vector3D,
+    networkShape: Shape3D
+  ) throws -> Volume<Float> {
+    var labels = segmentation.permuted(plans.transposeForward).cropped(to: box)
+    if let mask {
+      for index in labels.elements.indices where labels.elements[index] == 0 && mask.elements[index] == 0 {
+        labels.elements[index] = -1
+      }
+    }
+    let whole = Volume<Int16>(
+      shape: labels.shape, elements: labels.elements.map { Int16(exactly: $0.rounded(.towardZero)) ?? -1 })
+    let resampled = try configuration.segmentationResampling.resample(
+      labels: whole, to: networkShape, from: spacing, to: networkSpacing)
+    let foreground = dataset.labels.foregroundLabels
+    return Volume(channels: foreground.count, shape: networkShape) { target in
+      for (channel, label) in foreground.enumerated() {
+        let plane = UnsafeMutableBufferPointer(
+          rebasing: target[channel * networkShape.count..<(channel + 1) * networkShape.count])
+        for index in plane.indices { plane[index] = Int(resampled.elements[index]) == label ? 1 : 0 }
+      }
+    }
+  }
+}

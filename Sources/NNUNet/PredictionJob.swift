@@ -1,0 +1,135 @@
+import Basics
+import Engines
+
+/// Everything one prediction command asks for, from an input path to an output folder.
+public struct PredictionJob: Sendable {
+  /// A folder of images or one image.
+  public var input: String
+  public var outputFolder: String
+  public var modelFolder: String
+  public var folds: [String]
+  public var checkpoint: String
+  public var options: PredictionOptions
+
+  public init(
+    input: String, outputFolder: String, modelFolder: String, folds: [String], checkpoint: String,
+    options: PredictionOptions
+  ) {
+    self.input = input
+    self.outputFolder = outputFolder
+    self.modelFolder = modelFolder
+    self.folds = folds
+    self.checkpoint = checkpoint
+    self.options = options
+  }
+
+  /// A job whose files have been looked at: the model is loaded and the cases are known.
+  public struct Opened: Sendable {
+    public let job: PredictionJob
+    public let model: TrainedModel
+    /// The cases of this part of the run.
+    public let cases: CaseList
+    /// The earlier stage of a cascade that must be run first, on the same cases.
+    public let previous: [Opened]
+  }
+
+  /// Loads the model and lists the cases.
+  ///
+  /// A cascade whose previous stage has not been predicted finds that stage's model beside its own and puts it first.
+  /// Throws `missingInput`, `badInput` or `usage`, naming what is missing and what there is instead.
+  public func open() throws -> Opened {
+    let model = try TrainedModel.load(folder: modelFolder, folds: folds, checkpoint: checkpoint)
+    var list = try CaseList.find(at: input, ending: model.dataset.fileEnding)
+    let part = options.record
+    list.cases = list.cases.enumerated().filter { $0.offset % part.partCount == part.part }.map(\.element)
+    var job = self
+    var previous: [Opened] = []
+    switch (model.configuration.previousStage, options.previousStageFolder) {
+    case (nil, _?):
+      throw Failure(
+        .usage, "segmentations of a previous stage were given, but this model takes none", file: modelFolder,
+        hint: "leave out -prev_stage_predictions")
+    case (let stage?, nil):
+      let first = try previousStage(stage, of: model)
+      job.options.previousStageFolder = first.outputFolder
+      previous = [try first.open()]
+    default: break
+    }
+    return Opened(job: job, model: model, cases: list, previous: previous)
+  }
+
+  /// The job that predicts the previous stage of a cascade with the model beside this one.
+  private func previousStage(_ stage: String, of model: TrainedModel) throws -> PredictionJob {
+    let (parent, name) = Path.split(modelFolder)
+    // <Trainer>__<Plans>__<Configuration>: only the last part differs.
+    let stem = name.split(separator: "__", omittingEmptySubsequences: false).dropLast().joined(separator: "__")
+    let folder = Path.join(parent, "\(stem)__\(stage)")
+    guard Path.isFolder(folder) else {
+      throw Failure(
+        .missingInput,
+        "\(model.configuration.name) is the second stage of a cascade and needs the segmentations of \(stage)",
+        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)")
+    }
+    var job = self
+    job.modelFolder = folder
+    job.outputFolder = Path.join(outputFolder, "\(stage)_predictions")
+    job.options.saveProbabilities = false
+    return job
+  }
+}
+
+extension PredictionJob.Opened {
+  /// Creates the output folder, writes nnU-Net's side files and segments every case.
+  ///
+  /// - Parameter report: receives what happens; called from several threads, one at a time.
+  public func run(
+    on engine: any Engine, report: @escaping @Sendable (PredictionEvent) -> Void
+  ) throws -> PredictionRun.Summary {
+    try Path.makeFolder(job.outputFolder)
+    var summary = PredictionRun.Summary()
+    for stage in previous {
+      // Cases that fail in the first stage fail again, for want of a segmentation, in the second; one report is enough.
+      _ = try stage.run(on: engine, report: report)
+    }
+    try writeSideFiles()
+    for path in cases.unusable {
+      let failure = Failure(
+        .badInput, "the name lacks a channel suffix", file: path,
+        hint: "rename it to <case>_0000\(model.dataset.fileEnding)")
+      report(.failed(identifier: Path.split(path).name, failure: failure))
+      summary.failures.append(failure)
+    }
+    let run = PredictionRun(
+      model: model, engine: engine, outputFolder: job.outputFolder, options: job.options, report: report)
+    let predicted = try run.run(cases.cases)
+    summary.finished = predicted.finished
+    summary.skipped = predicted.skipped
+    summary.failures += predicted.failures
+    return summary
+  }
+
+  /// `plans.json`, `dataset.json` and `predict_from_raw_data_args.json`, which nnU-Net's later steps look for.
+  private func writeSideFiles() throws {
+    let options = job.options
+    let record: JSONObject = [
+      "folder_with_segs_from_prev_stage": options.previousStageFolder.map(JSON.string) ?? .null,
+      "list_of_lists_or_source_folder": .string(job.input),
+      "num_parts": .int(options.record.partCount),
+      "num_processes_preprocessing": .int(options.record.preprocessingProcesses),
+      "num_processes_segmentation_export": .int(options.record.exportProcesses),
+      "output_folder_or_list_of_truncated_output_files": .string(job.outputFolder),
+      "overwrite": .bool(!options.continues),
+      "part_id": .int(options.record.part),
+      "save_probabilities": .bool(options.saveProbabilities),
+    ]
+    let files = [
+      ("plans.json", model.plans.json), ("dataset.json", model.dataset.json),
+      ("predict_from_raw_data_args.json", .object(record)),
+    ]
+    for (name, json) in files {
+      try AtomicFile.write(
+        Array(json.text(indent: 4, sortedKeys: name == "predict_from_raw_data_args.json").utf8),
+        to: Path.join(job.outputFolder, name))
+    }
+  }
+}

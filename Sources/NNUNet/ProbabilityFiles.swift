@@ -1,0 +1,54 @@
+import Basics
+import Checkpoints
+import Imaging
+import Inference
+
+/// `<case>.npz` and `<case>.pkl`, as nnU-Net writes them beside a segmentation, for ensembling.
+enum ProbabilityFiles {
+  /// Writes both files, each whole or not at all.
+  static func write(_ probabilities: ProbabilitySpool, record: PreparationRecord, stem: String) throws {
+    try NPZWriter.write(
+      to: stem + ".npz", name: "probabilities",
+      shape: [probabilities.channels] + probabilities.shape.axes, values: probabilities.elements)
+    try AtomicFile.write(PickleWriter.bytes(properties(record)), to: stem + ".pkl")
+  }
+
+  /// The property dictionary nnU-Net needs to write a segmentation on the image's grid.
+  static func properties(_ record: PreparationRecord) -> PickleValue {
+    let box = record.cropBox
+    return .dictionary(
+      geometry(record.geometry) + [
+        ("spacing", .list(record.originalSpacing.axes.map(PickleValue.float))),
+        ("shape_before_cropping", .tuple(record.shapeBeforeCropping.axes.map(PickleValue.int))),
+        (
+          "bbox_used_for_cropping",
+          .list((0..<3).map { .list([.int(box.lower[$0]), .int(box.upper[$0])]) })
+        ),
+        ("shape_after_cropping_and_before_resampling", .tuple(box.shape.axes.map(PickleValue.int))),
+      ])
+  }
+
+  private static func geometry(_ geometry: SourceGeometry) -> [(String, PickleValue)] {
+    func tuple(_ values: [Double]) -> PickleValue { .tuple(values.map(PickleValue.float)) }
+    switch geometry {
+    case .itk(_, let spacing, let origin, let direction, let originalOrientation):
+      var entries: [(String, PickleValue)] = [
+        (
+          "sitk_stuff",
+          .dictionary([("spacing", tuple(spacing)), ("origin", tuple(origin)), ("direction", tuple(direction))])
+        )
+      ]
+      if let originalOrientation { entries.append(("original_orientation", .string(originalOrientation))) }
+      return entries
+    case .nifti(let affine, let reorientedAffine):
+      var entries: [(String, PickleValue)] = [("original_affine", matrix(affine))]
+      if let reorientedAffine { entries.append(("reoriented_affine", matrix(reorientedAffine))) }
+      return [("nibabel_stuff", .dictionary(entries))]
+    case .natural2D, .tiff: return []
+    }
+  }
+
+  private static func matrix(_ values: [Double]) -> PickleValue {
+    .list(stride(from: 0, to: values.count, by: 4).map { .list(values[$0..<min($0 + 4, values.count)].map(PickleValue.float)) })
+  }
+}

@@ -1,0 +1,88 @@
+import Basics
+import Engines
+import NNUNet
+
+/// One prediction command: picks the engine, runs the job and tells the user how it goes.
+struct PredictionSession {
+  let modelFolder: String
+  let arguments: PredictArguments
+  let parts: PartArguments
+  /// nnU-Net's own commands succeed on a folder without cases.
+  var toleratesNoCases = false
+
+  func run() throws {
+    Interruption.watch()
+    let opened = try open()
+    let engine = try EngineRegistry().engine(named: arguments.engine)
+    try checkDevice(of: engine)
+    describe(opened)
+    let cases = opened.cases.cases
+    guard !cases.isEmpty || !opened.cases.unusable.isEmpty || parts.count > 1 else {
+      return try reportNoCases(opened, engine)
+    }
+    let reporter = ProgressReporter(
+      caseCount: cases.count, showsProgress: !arguments.hidesProgress, isVerbose: arguments.verbose)
+    var clock = Stopwatch()
+    let summary = try opened.run(on: engine, report: reporter.report)
+    reporter.summarize(summary, seconds: clock.lap())
+    if let first = summary.failures.first { throw first.counted(summary.failures.count, of: cases.count) }
+  }
+
+  /// Prints the plan of the run for each case.
+  func explain() throws {
+    let opened = try open()
+    let engine = try EngineRegistry().engine(named: arguments.engine)
+    for stage in opened.previous + [opened] {
+      for line in try PredictionEstimate(stage, engine: engine).lines() { Console.print(line) }
+    }
+  }
+
+  private func open() throws -> PredictionJob.Opened {
+    let job = PredictionJob(
+      input: arguments.input, outputFolder: arguments.output, modelFolder: modelFolder, folds: arguments.chosenFolds,
+      checkpoint: arguments.checkpoint, options: arguments.options(partCount: parts.count, part: parts.part))
+    return try job.open()
+  }
+
+  private func checkDevice(of engine: any Engine) throws {
+    let device = arguments.device.uppercased()
+    guard !engine.devices.contains(where: { $0 == device || $0.hasPrefix(device + ".") }) else { return }
+    throw Failure(
+      .engine, "\(engine.name) has no device \"\(arguments.device)\"",
+      hint: "it has \(engine.devices.joined(separator: ", "))")
+  }
+
+  private func describe(_ opened: PredictionJob.Opened) {
+    for stage in opened.previous + [opened] {
+      let model = stage.model
+      let patch = model.configuration.patchSize.map(String.init).joined(separator: "x")
+      let mirroring =
+        arguments.disableMirroring || model.mirrorAxes.isEmpty
+        ? "no mirroring" : "\(1 << model.mirrorAxes.count) mirrorings"
+      Console.print(
+        "model: \(model.plans.datasetName) \(model.configuration.name) (\(model.trainerName)), "
+          + "fold \(model.folds.joined(separator: "+")), \(model.networks[0].graph.name), patch \(patch), \(mirroring)")
+      if !model.dataset.labels.hasRegions, !model.dataset.labels.isConsecutive {
+        Console.error("warning: the labels are not consecutive; the written values count classes from 0")
+      }
+    }
+    if Environment["nnUNet_extTrainer"] != nil {
+      Console.print(
+        "note: nnUNet_extTrainer is set but not needed: networks are built from the plans, no trainer code is run")
+    }
+  }
+
+  private func reportNoCases(_ opened: PredictionJob.Opened, _ engine: any Engine) throws {
+    let message = "there are no cases: no file ends in _0000\(opened.model.dataset.fileEnding)"
+    guard toleratesNoCases else { throw Failure(.missingInput, message, file: arguments.input) }
+    _ = try opened.run(on: engine) { _ in }
+    Console.error("warning: \(arguments.input): \(message)")
+  }
+}
+
+extension Failure {
+  /// The failure that stands for a folder run in which `count` of `total` cases failed.
+  fileprivate func counted(_ count: Int, of total: Int) -> Failure {
+    Failure(kind, "\(count) of \(total) cases failed; the first: \(self)")
+  }
+}
