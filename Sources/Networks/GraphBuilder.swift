@@ -16,7 +16,7 @@ public struct GraphBuilder {
   public func channelCount(of value: Graph.Value) -> Int { channels[value.index] }
 
   private mutating func append(
-    _ name: String, _ operation: Operation, _ inputs: [Graph.Value], channels count: Int
+    _ name: String, _ operation: Graph.Operation, _ inputs: [Graph.Value], channels count: Int
   ) -> Graph.Value {
     nodes.append(Graph.Node(name: name, operation: operation, inputs: inputs))
     channels.append(count)
@@ -75,7 +75,7 @@ public struct GraphBuilder {
 
   private func normalization(
     of input: Graph.Value, name: String, epsilon: Double, affine: Bool
-  ) -> Operation.Normalization {
+  ) -> Graph.Operation.Normalization {
     .init(
       channels: channelCount(of: input), epsilon: epsilon, scale: affine ? "\(name).weight" : nil,
       shift: affine ? "\(name).bias" : nil)
@@ -98,7 +98,7 @@ public struct GraphBuilder {
   }
 
   public mutating func upsampling(
-    _ input: Graph.Value, name: String, factors: [Int], _ interpolation: Operation.Interpolation
+    _ input: Graph.Value, name: String, factors: [Int], _ interpolation: Graph.Operation.Interpolation
   ) -> Graph.Value {
     append(name, .upsampling(factors: factors, interpolation), [input], channels: channelCount(of: input))
   }

@@ -98,7 +98,7 @@ struct ONNXLowering {
     }
   }
 
-  private func attributes(of convolution: Operation.Convolution) -> [Attribute] {
+  private func attributes(of convolution: Graph.Operation.Convolution) -> [Attribute] {
     [
       .ints("kernel_shape", convolution.kernel), .ints("strides", convolution.stride),
       .ints("pads", convolution.padding + convolution.padding),
@@ -107,7 +107,7 @@ struct ONNXLowering {
 
   /// ONNX had no group normalisation until set 18: groups are made the channels of an instance normalisation.
   private mutating func addGroupNorm(
-    _ name: String, _ input: String, _ result: String, _ norm: Operation.Normalization, groups: Int
+    _ name: String, _ input: String, _ result: String, _ norm: Graph.Operation.Normalization, groups: Int
   ) throws {
     let grouped = try constant("\(name).grouped_shape", integers: [0, groups, -1])
     let ones = try constant("\(name).ones", [Float](repeating: 1, count: groups))
@@ -144,7 +144,7 @@ struct ONNXLowering {
     return name
   }
 
-  private mutating func scaleAndShift(_ norm: Operation.Normalization) throws -> (String, String) {
+  private mutating func scaleAndShift(_ norm: Graph.Operation.Normalization) throws -> (String, String) {
     let scale = try norm.scale.map { try parameter($0) }
     let shift = try norm.shift.map { try parameter($0) }
     return (
