@@ -2,7 +2,9 @@
 #ifndef MICROTOME_KERNELS_H
 #define MICROTOME_KERNELS_H
 
+#include "kernels_layout.h"
 #include "kernels_logits.h"
 #include "kernels_resample.h"
+#include "kernels_scan.h"
 
 #endif
