@@ -3,7 +3,9 @@
 #define MICROTOME_KERNELS_H
 
 #include "kernels_labels.h"
+#include "kernels_layout.h"
 #include "kernels_logits.h"
 #include "kernels_resample.h"
+#include "kernels_scan.h"
 
 #endif

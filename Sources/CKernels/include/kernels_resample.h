@@ -2,7 +2,63 @@
 #ifndef MICROTOME_KERNELS_RESAMPLE_H
 #define MICROTOME_KERNELS_RESAMPLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/// Samples in memory, float or double, with the distance between rows counted in elements.
+typedef struct {
+  void *samples;
+  ptrdiff_t row_stride;
+  bool is_double;
+} mt_rows;
+
+/// One axis of a cubic B-spline resize.
+typedef struct {
+  /// Number of samples before and after.
+  size_t input, output;
+  /// The first of the four taps of each output sample; -2 ... input - 2, ascending.
+  const int32_t *first;
+  /// Four weights for each output sample.
+  const double *weights;
+  /// Results are clipped to this closed range; -inf ... inf for none. NaN stays NaN.
+  double lower, upper;
+} mt_cubic_axis;
+
+/// Doubles of scratch memory that `mt_cubic_columns` needs.
+size_t mt_cubic_columns_scratch(const mt_cubic_axis *axis, size_t width);
+
+/// Prefilters and resizes `width` neighbouring columns: row i of `source` is sample i of every column.
+/// The samples beyond both ends repeat the outermost ones for ever.
+void mt_cubic_columns(mt_rows source, mt_rows result, size_t width, const mt_cubic_axis *axis, double *scratch);
+
+/// Doubles of scratch memory that `mt_cubic_lines` needs.
+size_t mt_cubic_lines_scratch(const mt_cubic_axis *axis);
+
+/// The same along the contiguous direction: each of `lines` rows of `source` is one line of samples.
+void mt_cubic_lines(mt_rows source, mt_rows result, size_t lines, const mt_cubic_axis *axis, double *scratch);
+
+/// One axis of a linear resize: two clamped indices and weights for each output sample.
+typedef struct {
+  size_t input, output;
+  const int32_t *index0, *index1;
+  const double *weight0, *weight1;
+} mt_linear_axis;
+
+/// One output row of a linear resize: blends `row_count` (1, 2 or 4) rows of floats with `row_weights`, then resizes the
+/// blend along x. `blend` holds axis->input doubles of scratch memory.
+void mt_linear_row(
+    const float *const *rows, const double *row_weights, size_t row_count, const mt_linear_axis *axis, double *blend,
+    void *result, bool result_is_double);
+
+/// result[i] = weight0 * a[i] + weight1 * b[i], rounded to float once.
+void mt_blend_to_float(const double *a, const double *b, double weight0, double weight1, float *result, size_t count);
+
+/// One output row of a segmentation resize: the linearly interpolated indicators of the labels in `row_count` (2 or 4)
+/// rows compete. The largest score wins; ties go to the nearest sample's label, then to the smallest. With
+/// `majority_rule`, the largest label with a score of at least 0.5 wins, else 0. `agree` is scratch of axis->input bytes.
+void mt_label_row(
+    const int16_t *const *rows, const double *row_weights, size_t row_count, const mt_linear_axis *axis,
+    const int16_t *nearest_row, const int32_t *nearest_index, bool majority_rule, uint8_t *agree, int16_t *result);
 
 #endif
