@@ -9,8 +9,8 @@ import CZlib
 enum ParallelDeflate {
   /// Inputs smaller than this are not worth cutting.
   static let threshold = 1 << 20
-  private static let pieceSize = 1 << 19
-  private static let windowSize = 1 << 15
+  static let pieceSize = 1 << 19
+  static let windowSize = 1 << 15
 
   /// Which checksum of the uncompressed bytes the container wants.
   enum Check {
@@ -32,8 +32,12 @@ enum ParallelDeflate {
     }
   }
 
-  static func compress(_ bytes: UnsafeRawBufferPointer, level: Int, check: Check) throws -> Result {
-    let count = max(1, (bytes.count + pieceSize - 1) / pieceSize)
+  /// Deflates `bytes` from `start` on; what lies before has been deflated already and serves as a dictionary. The
+  /// stream stays open for more unless `isLast`.
+  static func compress(
+    _ bytes: UnsafeRawBufferPointer, from start: Int = 0, isLast: Bool = true, level: Int, check: Check
+  ) throws -> Result {
+    let count = max(1, (bytes.count - start + pieceSize - 1) / pieceSize)
     var pieces = [[UInt8]?](repeating: nil, count: count)
     var checks = [UInt32](repeating: 0, count: count)
     pieces.withUnsafeMutableBufferPointer { pieces in
@@ -41,8 +45,8 @@ enum ParallelDeflate {
         let shared = Shared((bytes: bytes, pieces: pieces, checks: checks))
         Parallel.forEach(count) { index in
           let (bytes, pieces, checks) = shared.value
-          let range = index * pieceSize..<min(bytes.count, (index + 1) * pieceSize)
-          pieces[index] = deflate(bytes, range, level: level, isLast: index == count - 1)
+          let range = start + index * pieceSize..<min(bytes.count, start + (index + 1) * pieceSize)
+          pieces[index] = deflate(bytes, range, level: level, isLast: isLast && index == count - 1)
           let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
           switch check {
           case .none: break
@@ -56,7 +60,7 @@ enum ParallelDeflate {
     guard complete.count == count else { throw outOfMemory() }
     var total = checks[0]
     for index in 1..<max(1, count) {
-      let length = min(bytes.count, (index + 1) * pieceSize) - index * pieceSize
+      let length = min(bytes.count - start, (index + 1) * pieceSize) - index * pieceSize
       switch check {
       case .none: break
       case .crc32: total = UInt32(truncatingIfNeeded: crc32_combine(UInt(total), UInt(checks[index]), length))

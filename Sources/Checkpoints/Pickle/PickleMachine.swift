@@ -116,6 +116,11 @@ final class PickleMachine {
     try push(item)
   }
 
+  /// Every storage that a persistent id has named.
+  var storages: [StorageReference] {
+    nodes.compactMap { if case .storage(let reference) = $0.kind { reference } else { nil } }
+  }
+
   static let malformed = Failure(
     .badInput, "holds a malformed pickle", hint: "the file is damaged, or it is not a Python pickle")
   static let unreasonable = Failure(

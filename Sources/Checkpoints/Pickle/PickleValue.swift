@@ -75,6 +75,11 @@ public struct PickleDictionary: Sendable {
 
   public init() {}
 
+  /// Entries with names for keys; a repeated name takes the last value.
+  public init(_ entries: [(String, PickleValue)]) {
+    for (name, value) in entries { set(identity: .string(name), .string(name), value) }
+  }
+
   public var count: Int { entries.count }
 
   public subscript(key: String) -> PickleValue? { positions[.string(key)].map { entries[$0].value } }
@@ -89,7 +94,10 @@ public struct PickleDictionary: Sendable {
   /// Throws `badInput` when `key` is of a kind that cannot be a key.
   public mutating func set(_ key: PickleValue, _ value: PickleValue) throws {
     var budget = 256
-    let identity = try PickleKey(key, budget: &budget)
+    set(identity: try PickleKey(key, budget: &budget), key, value)
+  }
+
+  private mutating func set(identity: PickleKey, _ key: PickleValue, _ value: PickleValue) {
     if let position = positions[identity] {
       entries[position].value = value
     } else {

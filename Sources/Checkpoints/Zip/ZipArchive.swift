@@ -79,17 +79,12 @@ public struct ZipArchive: Sendable {
   }
 
   /// The bytes of a member as a storage for tensors: the mapping itself when the member is stored, an unpacked copy
-  /// otherwise. The CRC is not checked unless `verifying`, so that only the pages that are used get read.
-  func storage(of member: Member, prefix count: Int, verifying: Bool = false) throws -> TensorStorage {
-    guard count <= member.size else {
-      throw Failure(.badInput, "its member \(member.name) holds \(member.size) bytes where \(count) are needed")
-    }
-    if verifying { try verify(member) }
+  /// otherwise. The CRC is not checked, so that only the pages that are used get read.
+  func storage(of member: Member) throws -> TensorStorage {
     switch member.method {
     case .stored:
-      return try TensorStorage(file: file, range: member.range.lowerBound..<member.range.lowerBound + count)
+      return try TensorStorage(file: file, range: member.range)
     case .deflated:
-      guard member.size / Deflate.maximumExpansion <= member.range.count else { throw Self.lyingSize(member) }
       return try explaining(member) {
         try TensorStorage(count: member.size) { try Deflate.inflate(packedBytes(of: member), into: $0) }
       }
