@@ -46,11 +46,12 @@ let package = Package(
     module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CSystem"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
     module("Evaluation", uses: ["Imaging", "Basics"]),
+    module("Reporting", uses: ["ImageFormats", "Imaging", "Basics"]),
     module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "NNUNet", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
+        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
 
@@ -63,6 +64,7 @@ let package = Package(
     tests("Engines", uses: ["Networks", "Checkpoints"], resources: [.copy("Resources")]),
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
     tests("Evaluation", uses: ["Imaging"]),
+    tests("Reporting", uses: ["Imaging"]),
     tests("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"]),
     tests("microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation"]),
   ],

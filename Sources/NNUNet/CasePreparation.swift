@@ -59,11 +59,10 @@ public struct CasePreparation: Sendable {
     let box = NonZeroCrop.box(of: transposed)
     var voxels = transposed.cropped(to: box)
     let needsMask =
-      previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains { $0.usesMask }
+      previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains(.zScore(masked: true))
     let mask = needsMask ? NonZeroCrop.filledMask(of: voxels) : nil
     for channel in 0..<voxels.channels {
-      let scheme = configuration.normalizations[channel]
-      try scheme.normalization.apply(to: &voxels, channel: channel, mask: scheme.usesMask ? mask : nil)
+      try configuration.normalizations[channel].apply(to: &voxels, channel: channel, mask: mask)
     }
 
     let networkSpacing = configuration.targetSpacing(for: spacing)

@@ -9,7 +9,7 @@ public struct Configuration: Sendable {
   /// The network's voxel spacing in mm, as many entries as the patch size.
   public let spacing: [Double]
   /// One per image channel.
-  public let normalizations: [NormalizationScheme]
+  public let normalizations: [Normalization]
   public let imageResampling: ResamplingScheme
   public let segmentationResampling: ResamplingScheme
   public let probabilityResampling: ResamplingScheme
@@ -46,7 +46,7 @@ public struct Configuration: Sendable {
 
   private static func normalizations(
     _ json: JSONObject, plans: Plans, _ broken: (String) -> Failure
-  ) throws -> [NormalizationScheme] {
+  ) throws -> [Normalization] {
     guard let names = json["normalization_schemes"]?.strings, !names.isEmpty else {
       throw broken("\"normalization_schemes\" is missing")
     }
@@ -55,17 +55,16 @@ public struct Configuration: Sendable {
       throw broken("\"use_mask_for_norm\" does not have one entry per channel")
     }
     return try names.enumerated().map { channel, name in
-      let usesMask = masks.isEmpty ? false : masks[channel] ?? false
       switch name {
       case "CTNormalization":
         guard let properties = plans.intensities[channel] else {
           throw broken("channel \(channel) is normalised as CT, but the plans have no intensity properties for it")
         }
-        return NormalizationScheme(.ct(properties), usesMask: usesMask)
-      case "ZScoreNormalization": return NormalizationScheme(.zScore, usesMask: usesMask)
-      case "NoNormalization": return NormalizationScheme(.none, usesMask: usesMask)
-      case "RescaleTo01Normalization": return NormalizationScheme(.rescaleTo01, usesMask: usesMask)
-      case "RGBTo01Normalization": return NormalizationScheme(.rgbTo01, usesMask: usesMask)
+        return .ct(properties)
+      case "ZScoreNormalization": return .zScore(masked: masks.isEmpty ? false : masks[channel] ?? false)
+      case "NoNormalization": return .none
+      case "RescaleTo01Normalization": return .rescale01
+      case "RGBTo01Normalization": return .rgb01
       default:
         throw broken("the normalisation \"\(name)\" is not known")
       }
@@ -76,18 +75,6 @@ public struct Configuration: Sendable {
   /// keeps the image's slice distance.
   public func targetSpacing(for image: Vector3D) -> Vector3D {
     isPlanar ? Vector3D(image.z, spacing[0], spacing[1]) : Vector3D(spacing[0], spacing[1], spacing[2])
-  }
-}
-
-/// How one channel's intensities are brought to the network's range.
-public struct NormalizationScheme: Sendable {
-  public let normalization: Normalization
-  /// Whether only voxels inside the non-zero mask count and change.
-  public let usesMask: Bool
-
-  init(_ normalization: Normalization, usesMask: Bool) {
-    self.normalization = normalization
-    self.usesMask = usesMask
   }
 }
 

@@ -81,7 +81,8 @@ public struct Plans: Sendable {
       guard let channel = Int(key), let mean = value["mean"]?.double, let std = value["std"]?.double,
         let lower = value["percentile_00_5"]?.double, let upper = value["percentile_99_5"]?.double
       else { continue }
-      byChannel[channel] = IntensityProperties(mean: mean, standardDeviation: std, lowerBound: lower, upperBound: upper)
+      byChannel[channel] = IntensityProperties(
+        mean: Float(mean), standardDeviation: Float(std), percentile00_5: Float(lower), percentile99_5: Float(upper))
     }
     return byChannel
   }

@@ -7,16 +7,18 @@ import Inference
 enum ProbabilityFiles {
   /// Writes both files, each whole or not at all.
   static func write(_ probabilities: ProbabilitySpool, record: PreparationRecord, stem: String) throws {
-    try NPZWriter.write(
-      to: stem + ".npz", name: "probabilities",
-      shape: [probabilities.channels] + probabilities.shape.axes, values: probabilities.elements)
-    try AtomicFile.write(PickleWriter.bytes(properties(record)), to: stem + ".pkl")
+    let archive = try NPZWriter(path: stem + ".npz")
+    try archive.begin("probabilities", shape: [probabilities.channels] + probabilities.shape.axes)
+    try archive.append(probabilities.elements)
+    try archive.end()
+    try archive.commit()
+    try PickleWriter.write(properties(record), to: stem + ".pkl")
   }
 
   /// The property dictionary nnU-Net needs to write a segmentation on the image's grid.
   static func properties(_ record: PreparationRecord) -> PickleValue {
     let box = record.cropBox
-    return .dictionary(
+    return dictionary(
       geometry(record.geometry) + [
         ("spacing", .list(record.originalSpacing.axes.map(PickleValue.float))),
         ("shape_before_cropping", .tuple(record.shapeBeforeCropping.axes.map(PickleValue.int))),
@@ -28,6 +30,10 @@ enum ProbabilityFiles {
       ])
   }
 
+  private static func dictionary(_ entries: [(String, PickleValue)]) -> PickleValue {
+    .dictionary(PickleDictionary(entries))
+  }
+
   private static func geometry(_ geometry: SourceGeometry) -> [(String, PickleValue)] {
     func tuple(_ values: [Double]) -> PickleValue { .tuple(values.map(PickleValue.float)) }
     switch geometry {
@@ -35,7 +41,7 @@ enum ProbabilityFiles {
       var entries: [(String, PickleValue)] = [
         (
           "sitk_stuff",
-          .dictionary([("spacing", tuple(spacing)), ("origin", tuple(origin)), ("direction", tuple(direction))])
+          dictionary([("spacing", tuple(spacing)), ("origin", tuple(origin)), ("direction", tuple(direction))])
         )
       ]
       if let originalOrientation { entries.append(("original_orientation", .string(originalOrientation))) }
@@ -43,12 +49,12 @@ enum ProbabilityFiles {
     case .nifti(let affine, let reorientedAffine):
       var entries: [(String, PickleValue)] = [("original_affine", matrix(affine))]
       if let reorientedAffine { entries.append(("reoriented_affine", matrix(reorientedAffine))) }
-      return [("nibabel_stuff", .dictionary(entries))]
+      return [("nibabel_stuff", dictionary(entries))]
     case .natural2D, .tiff: return []
     }
   }
 
   private static func matrix(_ values: [Double]) -> PickleValue {
-    .list(stride(from: 0, to: values.count, by: 4).map { .list(values[$0..<min($0 + 4, values.count)].map(PickleValue.float)) })
+    .list((0..<values.count / 4).map { row in .list(values[row * 4..<row * 4 + 4].map(PickleValue.float)) })
   }
 }

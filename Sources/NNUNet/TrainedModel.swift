@@ -17,9 +17,7 @@ public struct TrainedModel: Sendable {
   public let folds: [String]
 
   /// Image channels, plus one per foreground label for the second stage of a cascade.
-  public var inputChannelCount: Int {
-    dataset.channelCount + (configuration.previousStage == nil ? 0 : dataset.labels.foregroundLabels.count)
-  }
+  public var inputChannelCount: Int { Self.inputChannelCount(configuration, dataset) }
 
   /// Opens a model folder and the checkpoints of `folds`.
   ///
@@ -33,14 +31,15 @@ public struct TrainedModel: Sendable {
         hint: "-m takes a model folder: one with plans.json, dataset.json and fold_0")
     }
     let checkpoints = try folds.map { fold in
-      try (fold: fold, file: TorchCheckpoint.open(checkpointPath(folder, fold, checkpoint)))
+      let path = try checkpointPath(folder, fold, checkpoint)
+      return (path: path, content: try TorchCheckpoint.open(path))
     }
-    guard let first = checkpoints.first?.file else { throw Failure(.usage, "no fold was given") }
+    guard let (firstPath, first) = checkpoints.first else { throw Failure(.usage, "no fold was given") }
     let dataset = try document(folder, "dataset.json", inside: first.datasetJSON, DatasetDescription.init)
     let plans = try document(folder, "plans.json", inside: first.plans, Plans.init)
     let plansPath = Path.join(folder, "plans.json")
     guard let configurationName = first.configuration else {
-      throw Failure(.badInput, "the checkpoint does not say which configuration it was trained in", file: first.path)
+      throw Failure(.badInput, "the checkpoint does not say which configuration it was trained in", file: firstPath)
     }
     let configuration = try locating(plansPath) { try plans.configuration(configurationName) }
     guard configuration.normalizations.count >= dataset.channelCount else {
@@ -48,10 +47,13 @@ public struct TrainedModel: Sendable {
         .badInput, "the plans normalise \(configuration.normalizations.count) channels, the dataset has \(dataset.channelCount)",
         file: plansPath)
     }
-    let networks = try checkpoints.map { try network($0.file, configuration, dataset, plansPath) }
+    let networks = try checkpoints.map { path, checkpoint in
+      let description = try locating(plansPath) { try self.description(configuration, dataset) }
+      return try locating(path) { try network(description, weights: checkpoint.networkWeights.tensors) }
+    }
     return TrainedModel(
       path: folder, dataset: dataset, plans: plans, configuration: configuration,
-      trainerName: first.trainerName ?? "unknown", mirrorAxes: try mirrorAxes(first, configuration), networks: networks,
+      trainerName: first.trainerName ?? "unknown", mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks,
       folds: folds)
   }
 
@@ -87,24 +89,45 @@ public struct TrainedModel: Sendable {
   private static func mirrorAxes(_ checkpoint: TorchCheckpoint, _ configuration: Configuration) throws -> [Int] {
     let axes = checkpoint.mirroringAxes ?? []
     guard Set(axes).count == axes.count, axes.allSatisfy({ (0..<configuration.patchSize.count).contains($0) }) else {
-      throw Failure(.badInput, "the mirror axes \(axes) are not axes of the patch", file: checkpoint.path)
+      throw Failure(.badInput, "the mirror axes \(axes) are not axes of the patch")
     }
     return axes
   }
 
-  private static func network(
-    _ checkpoint: TorchCheckpoint, _ configuration: Configuration, _ dataset: DatasetDescription, _ plansPath: String
-  ) throws -> Network {
-    let channels =
-      dataset.channelCount + (configuration.previousStage == nil ? 0 : dataset.labels.foregroundLabels.count)
-    let weights = try checkpoint.networkWeights()
-    let description = try locating(plansPath) {
-      try UNetConfiguration(
-        planConfiguration: configuration.json, inputChannels: channels, outputChannels: dataset.labels.outputCount,
-        spatialRank: configuration.patchSize.count)
+  /// The network the plans describe, with the channels the dataset asks for.
+  private static func description(
+    _ configuration: Configuration, _ dataset: DatasetDescription
+  ) throws -> UNetConfiguration {
+    let inputs = inputChannelCount(configuration, dataset)
+    let outputs = dataset.labels.outputCount
+    let description =
+      if let architecture = configuration.json["architecture"] {
+        try UNetConfiguration(architecture: architecture, inputChannels: inputs, outputChannels: outputs)
+      } else {
+        try UNetConfiguration(legacy: configuration.json, inputChannels: inputs, outputChannels: outputs)
+      }
+    guard description.spatialRank == configuration.patchSize.count else {
+      throw Failure(
+        .badInput,
+        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has \(configuration.patchSize.count)")
     }
-    return try locating(checkpoint.path) {
-      try Network(graph: try description.adapted(to: weights).makeGraph(), weights: weights)
+    return description
+  }
+
+  /// Pairs the description with a checkpoint's weights, which know better whether there is batch normalisation.
+  private static func network(_ description: UNetConfiguration, weights: [String: Tensor]) throws -> Network {
+    let adapted = description.adapted(to: try WeightFacts(weights: weights))
+    guard adapted.inputChannels == description.inputChannels, adapted.outputChannels == description.outputChannels else {
+      throw Failure(
+        .badInput,
+        "the weights take \(adapted.inputChannels) channel(s) and give \(adapted.outputChannels); plans.json and "
+          + "dataset.json ask for \(description.inputChannels) and \(description.outputChannels)",
+        hint: "the checkpoint belongs to another dataset or configuration")
     }
+    return try Network(graph: adapted.makeGraph(), weights: weights).optimized(.all)
+  }
+
+  private static func inputChannelCount(_ configuration: Configuration, _ dataset: DatasetDescription) -> Int {
+    dataset.channelCount + (configuration.previousStage == nil ? 0 : dataset.labels.foregroundLabels.count)
   }
 }
