@@ -33,7 +33,7 @@ struct PredictionSession {
     let opened = try open()
     let engine = try EngineRegistry().engine(named: arguments.engine)
     for stage in opened.previous + [opened] {
-      for line in try PredictionEstimate(stage, engine: engine).lines() { Console.print(line) }
+      try PredictionEstimate(stage, engine: engine).report(Console.print)
     }
   }
 

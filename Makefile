@@ -1,0 +1,54 @@
+# Two commands set everything up on a fresh Debian or Ubuntu machine with Swift 6.1 or later:
+#   make demo   installs what is missing, builds, and segments the sample in Examples/
+#   make test   installs what is missing and runs every test
+SHELL := /bin/bash
+SWIFT ?= swift
+BUILD := $(SWIFT) build -c release --static-swift-stdlib
+MICROTOME := .build/release/microtome
+SAMPLE := Examples/Phantom
+OUTPUT := demo-output
+
+.PHONY: demo test build setup engine lint install clean
+
+demo: build engine
+	@rm -rf $(OUTPUT)
+	$(MICROTOME) predict -i $(SAMPLE)/images -o $(OUTPUT) -f 0 --verbose \
+	  -m $(SAMPLE)/model/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres
+	$(MICROTOME) compare $(OUTPUT)/phantom_014.nii.gz $(SAMPLE)/labels/phantom_014.nii.gz \
+	  --dataset $(SAMPLE)/model/nnUNetTrainerNoMirroring__nnUNetPlans__3d_fullres/dataset.json
+	$(MICROTOME) overlay $(SAMPLE)/images/phantom_014_0000.nii.gz $(OUTPUT)/phantom_014.nii.gz -o $(OUTPUT)/phantom_014.png
+	@echo "labels: $(OUTPUT)/phantom_014.nii.gz   picture: $(OUTPUT)/phantom_014.png"
+
+test: setup engine-for-tests
+	$(SWIFT) test -c release -Xswiftc -enable-testing
+
+build: setup
+	$(BUILD) --product microtome
+
+# System packages, only if one is missing.
+setup:
+	@Scripts/setup-system
+
+# The library that runs networks, only if none is found.
+engine: build
+	@$(MICROTOME) engines --quiet || $(MICROTOME) engines install openvino
+
+.PHONY: engine-for-tests
+# The test build is another build than the program's, so the program is built for this only if an engine is missing.
+engine-for-tests: setup
+	@Scripts/engine-present || $(MAKE) --no-print-directory engine
+
+lint:
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	Scripts/check-layers
+
+# The program and the names of the tools it replaces.
+PREFIX ?= /usr/local
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(MICROTOME) $(DESTDIR)$(PREFIX)/bin/microtome
+	ln -sf microtome $(DESTDIR)$(PREFIX)/bin/nnUNetv2_predict
+	ln -sf microtome $(DESTDIR)$(PREFIX)/bin/nnUNetv2_predict_from_modelfolder
+
+clean:
+	rm -rf .build $(OUTPUT)

@@ -1,0 +1,109 @@
+import Basics
+import Engines
+import Imaging
+import Inference
+import Networks
+
+/// What a run would do and take, case by case, without doing it.
+///
+/// Cases are read and prepared, because the number of patches depends on the crop; the network runs once, on zeros, to
+/// learn how long a pass takes on this machine.
+public struct PredictionEstimate {
+  private let opened: PredictionJob.Opened
+  private let engine: any Engine
+
+  public init(_ opened: PredictionJob.Opened, engine: any Engine) {
+    self.opened = opened
+    self.engine = engine
+  }
+
+  /// Calls `line` with the lines of the report.
+  ///
+  /// Throws what opening an image or compiling the network throws; a case that cannot be read is reported in its place.
+  public func report(_ line: (String) -> Void) throws {
+    let model = opened.model
+    let options = opened.job.options
+    let patch = model.configuration.patchSize
+    let inputShape = [1, model.inputChannelCount] + patch
+    let network = model.networks[0]
+    let cost = try network.graph.cost(forInput: inputShape)
+    let compiled = try engine.compile(network, inputShape: inputShape, options: options.compile)
+    let secondsPerPass = try Self.measure(compiled)
+    line("model    \(model.plans.datasetName), \(model.configuration.name), trained by \(model.trainerName)")
+    line("network  \(network.graph.name), \(Self.millions(cost.parameters)) M parameters, \(cost)")
+    line("engine   \(engine.name) \(engine.version), \(compiled.precision.rawValue), \(Self.rounded(secondsPerPass * 1000)) ms a pass")
+    for note in compiled.notes { line("note     \(note)") }
+    for files in opened.cases.cases {
+      line("")
+      line("case     \(files.identifier)")
+      do {
+        try explain(files, cost: cost, secondsPerPass: secondsPerPass, line)
+      } catch let failure as Failure {
+        line("         cannot be segmented: \(failure)")
+      }
+    }
+  }
+
+  private func explain(
+    _ files: CaseFiles, cost: Cost, secondsPerPass: Double, _ line: (String) -> Void
+  ) throws {
+    let model = opened.model
+    let image = try model.plans.reader.read(files.images)
+    let shape = image.voxels.shape
+    let spacing = image.spacing
+    line("image    \(image.voxels.channels) channel(s), \(shape) voxels of \(spacing) mm")
+    // A cascade's segmentation does not change the grid.
+    let record = try CasePreparation(model: model).prepare(image, identifier: files.identifier).record
+    let window = Predictor.window(for: model, shape: record.networkShape, options: opened.job.options)
+    let passes = window.passesPerFold * model.networks.count
+    let tiles = window.grid.starts.map { String($0.count) }.joined(separator: "x")
+    line(
+      "grid     cropped to \(record.cropBox.shape), resampled to \(record.networkShape) voxels of \(record.networkSpacing) mm")
+    line(
+      "patches  \(window.grid.count) (\(tiles)) of \(window.grid.patchShape), "
+        + "\(window.passesPerFold / window.grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
+    line("work     \(Self.rounded(Double(cost.operations) * Double(passes) / 1e9)) GFLOP")
+    line("memory   about \(memory(record, cost: cost) >> 20) MiB beside the engine's own")
+    line("time     about \(Self.rounded(secondsPerPass * Double(passes))) s in the network")
+  }
+
+  /// Bytes at the worst moment: while reading, or while the network runs.
+  private func memory(_ record: PreparationRecord, cost: Cost) -> Int {
+    let model = opened.model
+    let classes = model.dataset.labels.outputCount
+    let network = record.networkShape
+    let patch = model.configuration.patchSize
+    let depth = min(network.z, (patch.count == 3 ? patch[0] : 1) + 1)
+    let band = classes * model.networks.count * depth * network.y * network.x * 2
+    let tile = 2 * classes * patch.reduce(4, *)
+    let labels = record.originalShape.count * (model.dataset.labels.needsWideLabels ? 2 : 1)
+    let input = model.inputChannelCount * network.count * 4
+    let predicting = band + tile + labels + input + cost.peakActivationBytes
+    // The file's voxels as they are stored, as floats, and transposed or resampled.
+    let reading = model.dataset.channelCount * record.originalShape.count * 4 * 2 + input
+    return max(predicting, reading)
+  }
+
+  /// Seconds of one pass: the shortest of three after one to warm up.
+  private static func measure(_ network: any CompiledNetwork) throws -> Double {
+    let request = try network.makeRequest()
+    request.input.update(repeating: 0)
+    var shortest = Double.infinity
+    for attempt in 0..<4 {
+      var clock = Stopwatch()
+      try request.start()
+      _ = try request.wait()
+      let seconds = clock.lap()
+      if attempt > 0 { shortest = min(shortest, seconds) }
+    }
+    return shortest
+  }
+
+  private static func millions(_ count: Int) -> String { rounded(Double(count) / 1e6) }
+
+  /// Three digits or so.
+  private static func rounded(_ value: Double) -> String {
+    let scale = value < 10 ? 100.0 : value < 100 ? 10 : 1
+    return "\((value * scale).rounded() / scale)"
+  }
+}
