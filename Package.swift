@@ -58,7 +58,7 @@ let package = Package(
     tests("Basics"),
     tests("Imaging"),
     tests("ImageFormats"),
-    tests("Checkpoints"),
+    tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"]),
     tests("Engines", uses: ["Networks", "Checkpoints"]),
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
