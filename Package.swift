@@ -59,7 +59,7 @@ let package = Package(
     tests("Basics"),
     tests("Imaging"),
     tests("ImageFormats"),
-    tests("Checkpoints"),
+    tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"], resources: [.copy("Resources")]),
     tests("Engines", uses: ["Networks", "Checkpoints"], resources: [.copy("Resources")]),
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
