@@ -10,7 +10,7 @@ import CKernels
 final class RowSampler {
   private let band: LogitsBand
   private let sampling: GridSampling
-  private let rule: LabelRule
+  private let rule: LabelReduction
   private let labels: UnsafeMutablePointer<UInt16>
   private let codes: UnsafeMutablePointer<UInt16>
   private let undecided: UnsafeMutablePointer<Int32>
@@ -20,7 +20,7 @@ final class RowSampler {
   private let winners: UnsafeMutablePointer<UInt16>
   private var all: UnsafeMutablePointer<Float>?
 
-  init(band: LogitsBand, sampling: GridSampling, rule: LabelRule) {
+  init(band: LogitsBand, sampling: GridSampling, rule: LabelReduction) {
     self.band = band
     self.sampling = sampling
     self.rule = rule

@@ -9,7 +9,7 @@ import Imaging
 /// label; channels are interpolated only elsewhere, at the surfaces of organs.
 public final class SegmentationSink: LogitsSink {
   private let sampling: GridSampling
-  private let rule: LabelRule
+  private let rule: LabelReduction
   private let canvas: LabelCanvas
   private let probabilities: ProbabilitySpool?
   /// The code of each voxel of the band's slices, `z % depth` first.
@@ -19,7 +19,7 @@ public final class SegmentationSink: LogitsSink {
 
   /// - Parameter probabilities: also receives the probabilities of every voxel, at the price of interpolating all
   ///   channels everywhere.
-  public init(sampling: GridSampling, rule: LabelRule, canvas: LabelCanvas, probabilities: ProbabilitySpool? = nil) {
+  public init(sampling: GridSampling, rule: LabelReduction, canvas: LabelCanvas, probabilities: ProbabilitySpool? = nil) {
     self.sampling = sampling
     self.rule = rule
     self.canvas = canvas
@@ -126,7 +126,7 @@ public final class SegmentationSink: LogitsSink {
   }
 }
 
-extension LabelRule {
+extension LabelReduction {
   /// The label of every voxel of a row of the network's grid.
   fileprivate func reduce(
     _ band: LogitsBand, _ z: Int, _ y: Int, to labels: UnsafeMutablePointer<UInt16>,

@@ -56,8 +56,8 @@ extension ResamplingScheme {
         current: spacing, new: newSpacing, force: forceSeparateZ, threshold: anisotropyThreshold)
       let axes = (0..<3).map { axis in
         axis == separate
-          ? AxisSampling(picking: TorchSampling.nearest(input: from[axis], output: to[axis]), of: from[axis])
-          : AxisSampling(torch: TorchSampling.linear(input: from[axis], output: to[axis]), of: from[axis])
+          ? AxisSampling(picking: TorchResampler.nearestExact(input: from[axis], output: to[axis]), of: from[axis])
+          : AxisSampling(TorchResampler.linear(input: from[axis], output: to[axis]), of: from[axis])
       }
       return GridSampling(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
     }
@@ -69,11 +69,14 @@ extension AxisSampling {
     switch interpolation {
     case .nearest: self.init(picking: ResampleTaps.nearest(input: from, output: to), of: from)
     case .linear:
-      let taps = ResampleTaps.linear(input: from, output: to)
-      self.init(extent: from, first: taps.index0, second: taps.index1, share: taps.weight1.map(Float.init))
+      self.init(ResampleTaps.linear(input: from, output: to), of: from)
     case .cubic:
       throw Failure(.badInput, "the plans resample probabilities with order 3; only orders 0 and 1 are supported")
     }
+  }
+
+  fileprivate init(_ taps: ResampleTaps.Linear, of extent: Int) {
+    self.init(extent: extent, first: taps.index0, second: taps.index1, share: taps.weight1.map(Float.init))
   }
 
   fileprivate init(picking indices: [Int32], of extent: Int) {

@@ -7,7 +7,7 @@ public struct PreparedCase: Sendable {
   /// Network input, (C, Z, Y, X) in the network's frame.
   public var voxels: Volume<Float>
   public let record: PreparationRecord
-  public var warnings: [String] = []
+  public var warnings: [String]
 }
 
 /// What was done to an image on the way to the network's grid.
@@ -50,17 +50,18 @@ public struct CasePreparation: Sendable {
     let originalShape = image.voxels.shape
     let originalSpacing = image.spacing
     let geometry = image.geometry
+    let warnings = image.warnings
     try check(image)
     let spacing = originalSpacing.permuted(plans.transposeForward)
     let transposed = image.voxels.permuted(plans.transposeForward)
     image.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
     let shapeBeforeCropping = transposed.shape
 
-    let box = NonZeroCrop.box(of: transposed)
-    var voxels = transposed.cropped(to: box)
+    let box = NonzeroCrop.boundingBox(of: transposed)
+    var voxels = try transposed.cropped(to: box)
     let needsMask =
       previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains(.zScore(masked: true))
-    let mask = needsMask ? NonZeroCrop.filledMask(of: voxels) : nil
+    let mask = needsMask ? NonzeroCrop.filledMask(of: voxels) : nil
     for channel in 0..<voxels.channels {
       try configuration.normalizations[channel].apply(to: &voxels, channel: channel, mask: mask)
     }
@@ -82,7 +83,8 @@ public struct CasePreparation: Sendable {
       record: PreparationRecord(
         originalShape: originalShape, originalSpacing: originalSpacing, geometry: geometry,
         shapeBeforeCropping: shapeBeforeCropping, cropBox: box, spacing: spacing, networkSpacing: networkSpacing,
-        networkShape: networkShape))
+        networkShape: networkShape),
+      warnings: warnings)
   }
 
   private func check(_ image: borrowing Image) throws {
@@ -98,18 +100,12 @@ public struct CasePreparation: Sendable {
     }
   }
 
-  /// The largest network grid that is taken for real: 4 G voxels.
+  /// The largest network grid that is taken for real, in voxels.
   private static let voxelLimit = 1 << 32
 
   private func networkShape(of shape: Shape3D, spacing: Vector3D, networkSpacing: Vector3D) throws -> Shape3D {
-    let target = Resampler.targetShape(shape, spacing: spacing, newSpacing: networkSpacing)
-    guard target.axes.allSatisfy({ $0 > 0 }) else {
-      throw Failure(
-        .badInput,
-        "the image (\(shape) voxels of \(spacing) mm) vanishes at the network's spacing of \(networkSpacing) mm",
-        hint: "check the voxel spacing in the file's header")
-    }
-    guard target.axes.allSatisfy({ $0 < 1 << 20 }), target.count < Self.voxelLimit else {
+    let target = try shape.resampled(from: spacing, to: networkSpacing)
+    guard Double(target.z) * Double(target.y) * Double(target.x) < Double(Self.voxelLimit) else {
       throw Failure(
         .badInput, "the image would have \(target) voxels at the network's spacing of \(networkSpacing) mm",
         hint: "check the voxel spacing in the file's header")
@@ -122,7 +118,7 @@ public struct CasePreparation: Sendable {
     _ segmentation: Volume<Float>, box: Box3D, mask: Volume<UInt8>?, spacing: Vector3D, networkSpacing: Vector3D,
     networkShape: Shape3D
   ) throws -> Volume<Float> {
-    var labels = segmentation.permuted(plans.transposeForward).cropped(to: box)
+    var labels = try segmentation.permuted(plans.transposeForward).cropped(to: box)
     if let mask {
       for index in labels.elements.indices where labels.elements[index] == 0 && mask.elements[index] == 0 {
         labels.elements[index] = -1

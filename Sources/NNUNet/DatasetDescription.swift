@@ -95,7 +95,7 @@ public struct LabelScheme: Sendable, Equatable {
   public var foregroundLabels: [Int] { all.filter { $0 > 0 } }
 
   /// How logits become labels.
-  public var rule: LabelRule {
+  public var rule: LabelReduction {
     regionOrder.map { .regions($0.map(UInt16.init(truncatingIfNeeded:))) } ?? .largest
   }
 

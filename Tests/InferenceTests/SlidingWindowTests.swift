@@ -130,7 +130,7 @@ private final class Recorder: LogitsSink {
     var name: String
     var from: Shape3D
     var to: Shape3D
-    var rule = LabelRule.largest
+    var rule = LabelReduction.largest
     var roundsToHalf = true
     /// The axis that is picked, not interpolated.
     var picked: Int?

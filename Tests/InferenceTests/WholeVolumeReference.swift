@@ -75,7 +75,7 @@ struct WholeVolumeReference {
   }
 
   /// The labels of the resampled logits.
-  static func labels(_ logits: Volume<Float16>, sampling: GridSampling, rule: LabelRule) -> [UInt16] {
+  static func labels(_ logits: Volume<Float16>, sampling: GridSampling, rule: LabelReduction) -> [UInt16] {
     let shape = Shape3D(sampling.z.count, sampling.y.count, sampling.x.count)
     var labels: [UInt16] = []
     for z in 0..<shape.z {
@@ -102,7 +102,7 @@ struct WholeVolumeReference {
     return [(Int(axis.first[index]), 1 - share), (Int(axis.second[index]), share)]
   }
 
-  private static func label(_ values: [Float], _ rule: LabelRule) -> UInt16 {
+  private static func label(_ values: [Float], _ rule: LabelReduction) -> UInt16 {
     switch rule {
     case .largest: return UInt16(values.firstIndex(of: values.max() ?? 0) ?? 0)
     case .regions(let marks):

@@ -1,0 +1,95 @@
+import ArgumentParser
+import Basics
+import Checkpoints
+import ImageFormats
+import NNUNet
+import Networks
+
+/// `microtome inspect`
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Says what a model folder, a checkpoint or an image is.")
+
+  @Argument(help: "A model folder, a checkpoint (.pth, .model, .safetensors) or an image.")
+  var path: String
+
+  func run() throws {
+    guard Path.exists(path) else { throw Failure(.missingInput, "does not exist", file: path) }
+    if Path.isFolder(path) {
+      try inspectModel()
+    } else if [".pth", ".pt", ".model", ".safetensors", ".bin"].contains(where: path.hasSuffix) {
+      try inspectCheckpoint()
+    } else {
+      try inspectImage()
+    }
+  }
+
+  private func field(_ name: String, _ value: String) {
+    Console.print(name + String(repeating: " ", count: max(1, 16 - name.count)) + value)
+  }
+
+  private func inspectModel() throws {
+    guard Path.exists(Path.join(path, "plans.json")) else {
+      throw Failure(
+        .badInput, "is not a model folder: it has no plans.json", file: path,
+        hint: "a model folder is named <Trainer>__<Plans>__<Configuration>")
+    }
+    let plans = try Plans.read(Path.join(path, "plans.json"))
+    let dataset = try DatasetDescription.read(Path.join(path, "dataset.json"))
+    field("dataset", plans.datasetName)
+    field("plans", plans.plansName)
+    field("configurations", plans.configurationNames.joined(separator: ", "))
+    field("reader", "\(plans.reader.rawValue), files ending in \(dataset.fileEnding)")
+    field("channels", "\(dataset.channelCount)")
+    let labels = dataset.labels
+    let kind = labels.hasRegions ? "regions" : "classes"
+    field(kind, labels.foreground.map { "\($0.name) = \($0.labels.map(String.init).joined(separator: "+"))" }
+      .joined(separator: ", "))
+    if let ignore = labels.ignore { field("ignore label", "\(ignore)") }
+    for name in try Path.list(path) where name.hasPrefix("fold_") {
+      let folder = Path.join(path, name)
+      let checkpoints = try Path.list(folder).filter { $0.hasSuffix(".pth") }
+      field(name, checkpoints.isEmpty ? "no checkpoint" : checkpoints.joined(separator: ", "))
+      guard let checkpoint = checkpoints.first else { continue }
+      let model = try TrainedModel.load(
+        folder: path, folds: [String(name.dropFirst("fold_".count))], checkpoint: checkpoint)
+      let shape = [1, model.inputChannelCount] + model.configuration.patchSize
+      field(
+        "", "\(model.configuration.name), \(model.trainerName), \(model.networks[0].graph.name), patch "
+          + "\(model.configuration.patchSize.map(String.init).joined(separator: "x")), spacing "
+          + "\(model.configuration.spacing.map { "\($0)" }.joined(separator: " x ")) mm, mirror axes \(model.mirrorAxes)")
+      field("", "\(try model.networks[0].graph.cost(forInput: shape))")
+    }
+  }
+
+  private func inspectCheckpoint() throws {
+    let weights: StateDictionary
+    if path.hasSuffix(".safetensors") {
+      weights = try StateDictionary.open(path)
+    } else {
+      let checkpoint = try TorchCheckpoint.open(path)
+      weights = checkpoint.networkWeights
+      field("holds", checkpoint.root.dictionary?.names.joined(separator: ", ") ?? "weights only")
+      if let trainer = checkpoint.trainerName { field("trainer", trainer) }
+      if let configuration = checkpoint.configuration { field("configuration", configuration) }
+      if let fold = checkpoint.fold { field("fold", fold) }
+      if checkpoint.trainerName != nil { field("mirror axes", "\(checkpoint.mirroringAxes ?? [])") }
+    }
+    let canonical = weights.canonical
+    field("tensors", "\(weights.count) names, \(canonical.count) parameters, \(weights.storageCount) storages")
+    for name in canonical.names {
+      guard let tensor = canonical[name] else { continue }
+      field("", "\(name) \(tensor.elementType.rawValue) \(tensor.shape)")
+    }
+  }
+
+  private func inspectImage() throws {
+    let header = try ImageHeader.read(path)
+    field("format", header.format + (header.isCompressed ? ", compressed" : ""))
+    field("voxels", "\(header.shape) (Z, Y, X), \(header.channels) channel(s), \(header.type.rawValue)")
+    field("spacing", "\(header.spacing) mm (Z, Y, X)")
+    field("origin", "\(header.origin) mm (x, y, z; LPS)")
+    if let orientation = header.orientation { field("orientation", orientation) }
+    if let rescale = header.rescale { field("rescale", "slope \(rescale.slope), intercept \(rescale.intercept)") }
+  }
+}
