@@ -20,6 +20,20 @@ enum ParallelDeflate {
   struct Result {
     var pieces: [[UInt8]]
     var check: UInt32
+    /// The number of uncompressed bytes.
+    var count: Int
+
+    /// Puts a few bytes before the others, as one stored block (RFC 1951, 3.2.4); `check` must be a CRC-32.
+    mutating func prepend(_ bytes: [UInt8]) throws {
+      guard let length = UInt16(exactly: bytes.count) else {
+        throw Failure(.internalError, "a stored block holds at most 65535 bytes")
+      }
+      let (low, high) = (UInt8(length & 0xFF), UInt8(length >> 8))
+      pieces.insert([0, low, high, ~low, ~high] + bytes, at: 0)
+      let crc = bytes.withUnsafeBytes { Deflate.crc32($0) }
+      check = UInt32(truncatingIfNeeded: crc32_combine(UInt(crc), UInt(check), count))
+      count += bytes.count
+    }
 
     func joined(prefix: [UInt8] = [], suffix: [UInt8] = []) -> [UInt8] {
       let count = pieces.reduce(prefix.count + suffix.count) { $0 + $1.count }
@@ -67,7 +81,7 @@ enum ParallelDeflate {
       case .adler32: total = UInt32(truncatingIfNeeded: adler32_combine(UInt(total), UInt(checks[index]), length))
       }
     }
-    return Result(pieces: complete, check: total)
+    return Result(pieces: complete, check: total, count: bytes.count)
   }
 
   /// One piece; nil when memory runs out.

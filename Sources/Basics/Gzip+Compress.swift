@@ -14,12 +14,24 @@ extension Gzip {
         initialized = libdeflate_gzip_compress(compressor.handle, base, bytes.count, buffer.baseAddress, bound)
       }
     }
-    let result = try ParallelDeflate.compress(bytes, level: level, check: .crc32)
+    return member(try ParallelDeflate.compress(bytes, level: level, check: .crc32), size: bytes.count)
+  }
+
+  /// `header` followed by `bytes` as a gzip file of one member; the two need not be copied together first.
+  public static func compress(
+    _ header: [UInt8], then bytes: UnsafeRawBufferPointer, level: Int = 6
+  ) throws -> [UInt8] {
+    guard bytes.count >= ParallelDeflate.threshold else { return try compress(header + bytes, level: level) }
+    var result = try ParallelDeflate.compress(bytes, level: level, check: .crc32)
+    try result.prepend(header)
+    return member(result, size: header.count + bytes.count)
+  }
+
+  private static func member(_ result: ParallelDeflate.Result, size: Int) -> [UInt8] {
     // Magic, method 8, no flags, no time, no extra flags, unknown system; RFC 1952 section 2.3.
     let header: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255]
-    let size = UInt32(truncatingIfNeeded: bytes.count)
-    let trailer = littleEndian(result.check) + littleEndian(size)
-    return result.joined(prefix: header, suffix: trailer)
+    return result.joined(
+      prefix: header, suffix: littleEndian(result.check) + littleEndian(UInt32(truncatingIfNeeded: size)))
   }
 
   /// `bytes` as a gzip file of one member.

@@ -2,8 +2,8 @@
 ///
 /// Each case holds what the nnU-Net reader of that name keeps, in that reader's own axis order.
 public enum SourceGeometry: Sendable, Equatable {
-  /// ITK conventions: tuples in index order (x, y, z), world axes LPS, `direction` row-major (4 values for 2D, 9 for 3D).
-  /// `dimensions` is 2, 3 or 4. `originalOrientation` is set when the image was re-oriented to RAS on reading: the
+  /// ITK conventions: tuples in index order (x, y, z), world axes LPS, `direction` row-major (4, 9 or 16
+  /// values). `dimensions` is 2, 3 or 4. `originalOrientation` is set when the image was re-oriented to RAS on reading: the
   /// letters of the directions its index axes ran towards, as "LPS" is written.
   case itk(dimensions: Int, spacing: [Double], origin: [Double], direction: [Double], originalOrientation: String?)
   /// nibabel conventions: a row-major 4x4 affine from index (i, j, k) to RAS mm. `reorientedAffine` is set when the
@@ -22,10 +22,13 @@ public struct Image: Sendable {
   /// Voxel spacing in mm, array axis order (Z, Y, X). For 2D images the first entry is a stand-in (999 and the like).
   public var spacing: Vector3D
   public var geometry: SourceGeometry
+  /// What a reader found odd but not wrong: channels whose origins differ, say. Sentences with file names.
+  public var warnings: [String]
 
-  public init(voxels: Volume<Float>, spacing: Vector3D, geometry: SourceGeometry) {
+  public init(voxels: Volume<Float>, spacing: Vector3D, geometry: SourceGeometry, warnings: [String] = []) {
     self.voxels = voxels
     self.spacing = spacing
     self.geometry = geometry
+    self.warnings = warnings
   }
 }
