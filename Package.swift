@@ -60,7 +60,6 @@ let package = Package(
     tests("Imaging"),
     tests("ImageFormats"),
     tests("Checkpoints", resources: [.copy("Resources")]),
-    tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"], resources: [.copy("Resources")]),
     tests("Engines", uses: ["Networks", "Checkpoints"], resources: [.copy("Resources")]),
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),

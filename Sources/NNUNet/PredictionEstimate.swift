@@ -1,5 +1,6 @@
 import Basics
 import Engines
+import ImageFormats
 import Imaging
 import Inference
 import Networks
