@@ -27,11 +27,13 @@ public struct Plans: Sendable {
         hint: "known are \(ImageReader.allCases.map(\.rawValue).joined(separator: ", "))")
     }
     self.reader = reader
-    transposeForward = try Self.permutation(json, "transpose_forward")
-    transposeBackward = try Self.permutation(json, "transpose_backward")
-    guard transposeForward.enumerated().allSatisfy({ transposeBackward[$1] == $0 }) else {
+    let forward = try Self.permutation(json, "transpose_forward")
+    let backward = try Self.permutation(json, "transpose_backward")
+    guard forward.enumerated().allSatisfy({ backward[$1] == $0 }) else {
       throw Failure(.badInput, "\"transpose_backward\" does not undo \"transpose_forward\"")
     }
+    transposeForward = forward
+    transposeBackward = backward
     intensities = Self.intensities(json)
     guard json["configurations"]?.object != nil else { throw Failure(.badInput, "\"configurations\" is missing") }
   }
