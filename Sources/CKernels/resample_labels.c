@@ -37,12 +37,13 @@ static int16_t winner(const ballot *votes, int16_t nearest) {
   return best;
 }
 
-/// The largest label with at least half of the weight; 0 when none has.
-static int16_t majority(const ballot *votes) {
+/// The largest label with at least half of the weight (more than half, when `strictly`); 0 when none has.
+static int16_t majority(const ballot *votes, bool strictly) {
   bool found = false;
   int16_t best = 0;
   for (int i = 0; i < votes->count; i++) {
-    if (votes->score[i] >= 0.5 && (!found || votes->label[i] > best)) {
+    bool enough = strictly ? votes->score[i] > 0.5 : votes->score[i] >= 0.5;
+    if (enough && (!found || votes->label[i] > best)) {
       best = votes->label[i];
       found = true;
     }
@@ -50,8 +51,35 @@ static int16_t majority(const ballot *votes) {
   return best;
 }
 
+/// The label with the largest score in thousandths at half precision, the smallest among equals.
+static int16_t half_precision_winner(const ballot *votes) {
+  int16_t best = 0;
+  float score = -1;
+  for (int i = 0; i < votes->count; i++) {
+    float share = (float)(_Float16)(float)(votes->score[i] * 1000);
+    if (share > score || (share == score && votes->label[i] < best)) {
+      best = votes->label[i];
+      score = share;
+    }
+  }
+  return best;
+}
+
+static int16_t elect(const ballot *votes, mt_label_rule rule, int16_t nearest) {
+  switch (rule) {
+    case MT_LABEL_AT_LEAST_HALF: return majority(votes, false);
+    case MT_LABEL_MORE_THAN_HALF: return majority(votes, true);
+    case MT_LABEL_LARGEST_HALF_PRECISION_SHARE: return half_precision_winner(votes);
+    default: return winner(votes, nearest);
+  }
+}
+
 MT_MULTIVERSION
 static void mark_agreement(const int16_t *const *rows, size_t count, uint8_t *restrict agree, size_t width) {
+  if (count == 1) {
+    for (size_t x = 0; x < width; x++) agree[x] = 1;
+    return;
+  }
   const int16_t *restrict a = rows[0], *restrict b = rows[1];
   if (count == 2) {
     for (size_t x = 0; x < width; x++) agree[x] = a[x] == b[x];
@@ -63,7 +91,7 @@ static void mark_agreement(const int16_t *const *rows, size_t count, uint8_t *re
 
 void mt_label_row(
     const int16_t *const *rows, const double *row_weights, size_t row_count, const mt_linear_axis *axis,
-    const int16_t *nearest_row, const int32_t *nearest_index, bool majority_rule, uint8_t *agree, int16_t *result) {
+    const int16_t *nearest_row, const int32_t *nearest_index, mt_label_rule rule, uint8_t *agree, int16_t *result) {
   mark_agreement(rows, row_count, agree, axis->input);
   const int16_t *any = rows[0];
   for (size_t k = 0; k < axis->output; k++) {
@@ -77,6 +105,6 @@ void mt_label_row(
       vote(&votes, rows[r][i0], row_weights[r] * axis->weight0[k]);
       vote(&votes, rows[r][i1], row_weights[r] * axis->weight1[k]);
     }
-    result[k] = majority_rule ? majority(&votes) : winner(&votes, nearest_row[nearest_index[k]]);
+    result[k] = elect(&votes, rule, nearest_row[nearest_index[k]]);
   }
 }

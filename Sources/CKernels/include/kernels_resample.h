@@ -54,11 +54,22 @@ void mt_linear_row(
 /// result[i] = weight0 * a[i] + weight1 * b[i], rounded to float once.
 void mt_blend_to_float(const double *a, const double *b, double weight0, double weight1, float *result, size_t count);
 
-/// One output row of a segmentation resize: the linearly interpolated indicators of the labels in `row_count` (2 or 4)
-/// rows compete. The largest score wins; ties go to the nearest sample's label, then to the smallest. With
-/// `majority_rule`, the largest label with a score of at least 0.5 wins, else 0. `agree` is scratch of axis->input bytes.
+/// Which label wins a voxel, given each label's share of it.
+typedef enum {
+  /// The largest share; ties go to the nearest sample's label, then to the smallest.
+  MT_LABEL_LARGEST_SHARE,
+  /// The largest label whose share is at least 0.5, else 0.
+  MT_LABEL_AT_LEAST_HALF,
+  /// The largest label whose share is more than 0.5, else 0.
+  MT_LABEL_MORE_THAN_HALF,
+  /// The largest share in thousandths after rounding to half precision; ties go to the smallest label.
+  MT_LABEL_LARGEST_HALF_PRECISION_SHARE,
+} mt_label_rule;
+
+/// One output row of a segmentation resize: the linearly interpolated indicators of the labels in `row_count` (1, 2 or 4)
+/// rows compete. `agree` is scratch of axis->input bytes.
 void mt_label_row(
     const int16_t *const *rows, const double *row_weights, size_t row_count, const mt_linear_axis *axis,
-    const int16_t *nearest_row, const int32_t *nearest_index, bool majority_rule, uint8_t *agree, int16_t *result);
+    const int16_t *nearest_row, const int32_t *nearest_index, mt_label_rule rule, uint8_t *agree, int16_t *result);
 
 #endif

@@ -52,7 +52,8 @@ struct PlaneResizer: Sendable {
   }
 
   /// Resizes one slice. The range clips cubic results; other interpolations cannot overshoot.
-  func resize(_ slice: Samples, into result: Samples, clip: ClosedRange<Double>, scratch: UnsafeMutablePointer<Double>) {
+  func resize(_ slice: Samples, into result: Samples, clip: ClosedRange<Double>, scratch: UnsafeMutablePointer<Double>)
+  {
     if isIdentity { return slice.copy(to: result, count: output.y * output.x) }
     switch axes {
     case .cubic(let y, let x): cubic(slice, result, y, x, clip, scratch)

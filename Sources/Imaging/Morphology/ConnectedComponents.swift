@@ -1,0 +1,49 @@
+import Basics
+
+/// The connected components of a binary volume.
+public struct ConnectedComponents: Sendable {
+  /// 0 for background, 1... for the components in the order of their first voxel (Z, Y, X), as scipy numbers them.
+  public let labels: Volume<Int32>
+  /// The number of voxels of each component; component `i` is at `i - 1`.
+  public let sizes: [Int]
+
+  public var count: Int { sizes.count }
+
+  /// Labels the voxels of the first channel of `mask` that are not 0.
+  public init(of mask: Volume<UInt8>, connectivity: Connectivity = .corners) {
+    let shape = mask.shape
+    let found = mask.elements.withUnsafeBufferPointer { voxels in
+      voxels.baseAddress.map { ForegroundRuns($0, shape: shape, connectivity: connectivity) }
+    }
+    guard let found else {
+      labels = Volume(shape: shape, repeating: 0)
+      sizes = []
+      return
+    }
+    var numbers = [Int32](repeating: 0, count: found.runs.count)
+    var sizes: [Int] = []
+    for (index, root) in found.roots.enumerated() {
+      if Int(root) == index {
+        sizes.append(0)
+        numbers[index] = Int32(truncatingIfNeeded: sizes.count)
+      }
+      let run = found.runs[index]
+      numbers[index] = numbers[Int(root)]
+      sizes[Int(numbers[index]) - 1] += Int(run.end - run.start)
+    }
+    self.sizes = sizes
+    let numberOfRun = numbers
+    labels = Volume(shape: shape) { result in
+      guard let base = result.baseAddress else { return }
+      result.initialize(repeating: 0)
+      let target = Shared(base)
+      found.forEachPiece { indices in
+        for index in indices {
+          let run = found.runs[index]
+          let row = target.value + Int(run.row) * shape.x
+          for x in Int(run.start)..<Int(run.end) { row[x] = numberOfRun[index] }
+        }
+      }
+    }
+  }
+}
