@@ -2,7 +2,7 @@ import Basics
 import CKernels
 
 /// Which label a resampled voxel gets, given each label's linearly interpolated share of it.
-public enum LabelRule: Sendable, CaseIterable {
+public enum LabelVoting: Sendable, CaseIterable {
   /// The label with the largest share; ties go to the nearest voxel's label if it is among them, else to the smallest.
   /// (batchgenerators 0.25.4 and later.)
   case largestShare
@@ -18,7 +18,7 @@ extension Resampler {
   /// nnU-Net plans; anything else throws `badInput`, as do empty shapes.
   public func resampleLabels(
     _ labels: Volume<Int16>, to shape: Shape3D, currentSpacing: Vector3D, newSpacing: Vector3D,
-    rule: LabelRule = .largestShare
+    rule: LabelVoting = .largestShare
   ) throws -> Volume<Int16> {
     if labels.shape == shape { return labels }
     try Self.check(labels.shape, shape, channels: labels.channels)

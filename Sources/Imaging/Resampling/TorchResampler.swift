@@ -62,7 +62,7 @@ public struct TorchResampler: Sendable {
   }
 
   /// PyTorch's taps for `linear` modes with `align_corners=False`.
-  static func linear(input: Int, output: Int) -> ResampleTaps.Linear {
+  public static func linear(input: Int, output: Int) -> ResampleTaps.Linear {
     var taps = ResampleTaps.Linear(index0: [], index1: [], weight0: [], weight1: [])
     let scale = Float(input) / Float(output)
     for k in 0..<output {
@@ -78,7 +78,7 @@ public struct TorchResampler: Sendable {
   }
 
   /// PyTorch's `nearest-exact`.
-  static func nearestExact(input: Int, output: Int) -> [Int32] {
+  public static func nearestExact(input: Int, output: Int) -> [Int32] {
     let scale = Float(input) / Float(output)
     return (0..<output).map { Int32(clamping: min(Int((Float($0) + 0.5) * scale), input - 1)) }
   }
