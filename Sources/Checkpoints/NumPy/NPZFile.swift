@@ -1,0 +1,84 @@
+import Basics
+
+/// Several named NumPy arrays in one ZIP archive (`.npz`), such as nnU-Net's exported probabilities.
+public struct NPZFile: Sendable {
+  private let archive: ZipArchive
+
+  /// Opens the file at `path`. Throws `missingInput`, and `badInput` when it is not such an archive.
+  public init(path: String) throws { archive = try ZipArchive(path: path) }
+
+  /// The names of the arrays, in file order.
+  public var names: [String] {
+    archive.members.compactMap { $0.name.hasSuffix(".npy") ? String($0.name.dropLast(4)) : nil }
+  }
+
+  /// The array called `name`, unpacked into memory (a view of the file if it is stored without compression).
+  ///
+  /// Throws `badInput` when there is none, when it is damaged, and when its elements are not numbers.
+  public func tensor(named name: String) throws -> Tensor {
+    try locating(archive.file.path) {
+      guard let member = archive.member(named: name + ".npy") else {
+        throw Failure(.badInput, "has no array called \(name)", hint: "it holds \(names.joined(separator: ", "))")
+      }
+      let storage = try archive.storage(of: member)
+      guard Deflate.crc32(storage.bytes) == member.checksum else {
+        throw Failure(
+          .badInput, "its array \(name) is damaged (its checksum is wrong)", hint: "copy or make the file again")
+      }
+      return try NPYHeader(storage.bytes).tensor(in: storage)
+    }
+  }
+}
+
+/// Writes float32 arrays to a deflated `.npz` file while they are being computed.
+///
+/// The values arrive as consecutive chunks in C order; memory stays bounded by a few megabytes whatever the shape, and
+/// all cores deflate. The file appears on `commit`.
+///
+///     let writer = try NPZWriter(path: "case_01.npz")
+///     try writer.begin("probabilities", shape: [classes, depth, height, width])
+///     for slab in slabs { try writer.append(slab) }
+///     try writer.end()
+///     try writer.commit()
+public final class NPZWriter {
+  private let archive: ZipWriter
+  private let path: String
+  private var missing = 0
+
+  /// Begins the file at `path`. Throws `cannotWrite`.
+  public init(path: String) throws {
+    archive = try ZipWriter(path: path)
+    self.path = path
+  }
+
+  /// Begins the array called `name`. `level` is zlib's, 1 (fast) to 9 (small).
+  public func begin(_ name: String, shape: [Int], level: Int = 6) throws {
+    guard missing == 0, let count = checkedProduct(shape), let size = checkedProduct([count, 4]) else {
+      throw Failure(.internalError, "the array \(name) of shape \(shape) cannot be begun", file: path)
+    }
+    let header = NPYHeader.bytes(floatsOfShape: shape)
+    try archive.begin(name + ".npy", method: .deflated, level: level, expectedSize: header.count + size)
+    try header.withUnsafeBytes { try archive.write($0) }
+    missing = count
+  }
+
+  /// The next values of the array. Throws `cannotWrite`; `internalError` when there are more than the shape holds.
+  public func append(_ values: UnsafeBufferPointer<Float>) throws {
+    guard values.count <= missing else {
+      throw Failure(.internalError, "more values were given than the array holds", file: path)
+    }
+    missing -= values.count
+    try archive.write(UnsafeRawBufferPointer(values))
+  }
+
+  /// Ends the array. Throws `internalError` when values are missing, and `cannotWrite`.
+  public func end() throws {
+    guard missing == 0 else {
+      throw Failure(.internalError, "\(missing) values of the array were never given", file: path)
+    }
+    try archive.end()
+  }
+
+  /// Gives the file its name. Throws `cannotWrite`.
+  public func commit() throws { try archive.commit() }
+}
