@@ -38,7 +38,9 @@ public enum SafetensorsFile {
       var result = StateDictionary()
       var expected = 0
       for entry in entries {
-        guard entry.start == expected else { throw damaged("the tensor \(entry.name) leaves a gap or overlaps another") }
+        guard entry.start == expected else {
+          throw damaged("the tensor \(entry.name) leaves a gap or overlaps another")
+        }
         expected = entry.end
         result[entry.name] = entry.tensor
       }

@@ -44,6 +44,19 @@ extension Graph {
     return try shapes(forInput: shape)[output.index]
   }
 
+  /// As `shapes(forInput:)`, with nil for sizes that are left open. When one spatial axis is open, all are in what
+  /// nodes compute.
+  public func openShapes(forInput shape: [Int?]) throws -> [[Int?]] {
+    // Open sizes are tried out with some that certainly fit.
+    let stand = [1, inputChannels] + totalStride.map { $0 * 4 }
+    let sizes = shape.enumerated().map { $1 ?? ($0 < stand.count ? stand[$0] : 1) }
+    let isOpen = shape.dropFirst(2).contains(nil)
+    let results = try shapes(forInput: sizes).map { result in
+      result.indices.map { axis in axis == 0 && shape[0] == nil || axis > 1 && isOpen ? nil : result[axis] }
+    }
+    return [shape] + results.dropFirst()
+  }
+
   /// By how much each spatial axis shrinks where it is smallest; patches should be whole multiples of it.
   public var totalStride: [Int] {
     // Numerator and denominator cannot be mixed up by enlargement: U-Nets enlarge by what they have shrunk before.

@@ -20,21 +20,14 @@ struct ONNXLowering {
 
   mutating func graph(inputShape: [Int?]) throws -> ProtobufMessage {
     let graph = network.graph
-    let sizes = inputShape.compactMap { $0 }
-    // With open sizes the check still runs, on sizes that certainly fit.
-    let probe = zip(inputShape, [1, graph.inputChannels] + graph.totalStride.map { $0 * 4 }).map { $0 ?? $1 }
-    let probed = try graph.shapes(forInput: inputShape.count == graph.spatialRank + 2 ? probe : sizes)
+    let shapes = try graph.openShapes(forInput: inputShape)
     names = outputNames(graph)
     for (index, node) in graph.nodes.enumerated() { try add(node, result: names[index + 1]) }
     content.add(2, graph.name)
     let symbols = ["batch", "channels"] + ["depth", "height", "width"].suffix(graph.spatialRank)
     content.add(11, valueInfo(names[0], inputShape, symbols))
     for output in graph.outputs {
-      let open = inputShape.indices.map { axis in
-        axis == 1 || (axis == 0 ? inputShape[0] != nil : !inputShape.dropFirst(2).contains(nil))
-          ? probed[output.index][axis] : nil
-      }
-      content.add(12, valueInfo(names[output.index], open, ["batch"]))
+      content.add(12, valueInfo(names[output.index], shapes[output.index], ["batch"]))
     }
     return content
   }

@@ -91,7 +91,8 @@ struct PickleResult {
     _ node: PickleNode, _ type: NumPyType, _ shape: [Int], _ isFortranOrder: Bool
   ) throws -> PickleValue {
     guard let count = checkedProduct(shape) else { throw PickleMachine.malformed }
-    let strides = isFortranOrder ? Tensor.contiguousStrides(shape.reversed()).reversed() : Tensor.contiguousStrides(shape)
+    let strides =
+      isFortranOrder ? Tensor.contiguousStrides(shape.reversed()).reversed() : Tensor.contiguousStrides(shape)
     guard let content = node.items.first else { throw PickleMachine.malformed }
     guard type.elementType != nil || shape.count <= 8 else { throw PickleMachine.unreasonable }
     if type.kind == .object, let items = content.sequence {

@@ -26,7 +26,8 @@ enum PickleThreats {
 
   /// Modules that run programs or code, load code, or reach files and the network.
   private static let modules: Set<String> = [
-    "_io", "_pickle", "_posixsubprocess", "_thread", "aiohttp", "ast", "asyncio", "atexit", "bdb", "cProfile", "cPickle",
+    "_io", "_pickle", "_posixsubprocess", "_thread", "aiohttp", "ast", "asyncio", "atexit", "bdb", "cProfile",
+    "cPickle",
     "cloudpickle", "code", "codecs", "codeop", "commands", "concurrent", "ctypes", "cffi", "dill", "distutils",
     "ensurepip", "fileinput", "ftplib", "functools", "gc", "glob", "http", "httplib", "imaplib", "imp", "importlib",
     "inspect", "io", "joblib", "linecache", "lib2to3", "marshal", "mmap", "multiprocessing", "nt", "nturl2path",

@@ -35,7 +35,8 @@ public struct Tensor: Sendable {
   /// the view repeats elements so often that copying it out would exhaust the memory.
   public init(elementType: ElementType, shape: [Int], strides: [Int], storage: TensorStorage, offset: Int = 0) throws {
     let available = storage.bytes.count / elementType.size
-    guard shape.count == strides.count, shape.count <= Self.largestRank, offset >= 0, shape.allSatisfy({ $0 >= 0 }), strides.allSatisfy({ $0 >= 0 })
+    guard shape.count == strides.count, shape.count <= Self.largestRank, offset >= 0, shape.allSatisfy({ $0 >= 0 }),
+      strides.allSatisfy({ $0 >= 0 })
     else { throw Failure(.badInput, "holds a tensor with the impossible shape \(shape) and strides \(strides)") }
     guard let count = checkedProduct(shape) else {
       throw Failure(.badInput, "holds a tensor whose shape \(shape) is too large")

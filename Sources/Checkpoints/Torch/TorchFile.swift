@@ -29,8 +29,9 @@ public enum TorchFile {
         "is only a Git LFS pointer, not the file itself"
       } else if bytes.first == UInt8(ascii: "<") {
         "is a web page, not a checkpoint"
-      } else if bytes.starts(with: Array("././@PaxHeader".utf8)) || bytes.count > 262
-        && bytes[257..<262].elementsEqual("ustar".utf8)
+      } else if bytes.starts(with: Array("././@PaxHeader".utf8))
+        || bytes.count > 262
+          && bytes[257..<262].elementsEqual("ustar".utf8)
       {
         "is a tar archive, as PyTorch wrote before version 0.2, or a packed folder"
       } else {

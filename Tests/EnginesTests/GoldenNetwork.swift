@@ -1,0 +1,71 @@
+import Basics
+import Checkpoints
+import Networks
+import TestSupport
+import Testing
+
+@testable import Engines
+
+/// A tiny network of which Tests/NetworksTests/Resources/make_networks.py has computed the answer with PyTorch.
+struct GoldenNetwork: Sendable, CustomTestStringConvertible {
+  let name: String
+  let network: Network
+  let inputShape: [Int]
+  let output: [Float]
+  let outputShape: [Int]
+
+  var testDescription: String { name }
+
+  static let all: [GoldenNetwork] = {
+    let path = ReferenceData.repositoryFolder + "/Tests/NetworksTests/Resources/networks.json"
+    do {
+      return try (JSON.read(path).array ?? []).map(GoldenNetwork.init)
+    } catch {
+      Issue.record(error)
+      return []
+    }
+  }()
+
+  init(_ json: JSON) throws {
+    name = try #require(json["name"]?.string)
+    let plans = try #require(json["architecture"])
+    inputShape = try #require(json["input_shape"]?.ints)
+    outputShape = try #require(json["output_shape"]?.ints)
+    output = try #require(json["output"]?.doubles).map(Float.init)
+    var configuration = try UNetConfiguration(
+      architecture: plans, inputChannels: inputShape[1], outputChannels: try #require(json["classes"]?.int))
+    if json["parameters"]?.array?.contains(where: { $0.array?[0].string?.hasSuffix("running_mean") == true }) == true {
+      configuration.normalization = .batch(epsilon: 1e-5, affine: true)
+    }
+    // With all heads, because the formula counts their weights too.
+    let complete = try configuration.makeGraph(deepSupervision: true)
+    network = try Network(graph: configuration.makeGraph(), weights: formulaWeights(complete))
+  }
+}
+
+/// The weights of the golden files: 0.3 sin(0.7 k + 0.2) for the k-th element, plus 1 for scales and variances.
+func formulaWeights(_ graph: Graph) throws -> [String: Tensor] {
+  var weights: [String: Tensor] = [:]
+  var k = 0
+  for parameter in graph.parameters {
+    let isFactor = parameter.name.hasSuffix("norm.weight") || parameter.role == .runningVariance
+    let values = (k..<k + parameter.count).map { Float(0.3 * sine(0.7 * Double($0) + 0.2) + (isFactor ? 1 : 0)) }
+    weights[parameter.name] = try Tensor(floats: values, shape: parameter.shape)
+    k += parameter.count
+  }
+  return weights
+}
+
+/// One pass through `engine` with the golden files' input, cos(0.5 n) for the n-th element.
+func run(_ network: Network, inputShape: [Int], on engine: any Engine) throws -> (shape: [Int], values: [Float]) {
+  let compiled = try engine.compile(network, inputShape: inputShape, options: CompileOptions(precision: .fp32))
+  #expect(compiled.inputShape == inputShape)
+  let request = try compiled.makeRequest()
+  for index in request.input.indices { request.input[index] = Float(cosine(0.5 * Double(index))) }
+  try request.start()
+  return (compiled.outputShape, Array(try request.wait()))
+}
+
+func largestDifference(_ one: some Sequence<Float>, _ other: some Sequence<Float>) -> Float {
+  zip(one, other).reduce(0) { max($0, abs($1.0 - $1.1)) }
+}
