@@ -19,7 +19,7 @@ struct Microtome: ParsableCommand {
       code is that of the first case that failed.
       """,
     version: "0.1.0",
-    subcommands: [Predict.self, Inspect.self, Compare.self, DrawOverlay.self, Engines.self])
+    subcommands: [Predict.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self])
 
   static func main() {
     // Lines appear as they are printed, also in a pipe or a log file.

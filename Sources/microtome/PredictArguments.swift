@@ -68,6 +68,9 @@ struct PredictArguments: ParsableArguments {
   @Flag(name: .customLong("not_on_device"), help: "Accepted for nnU-Net's sake: memory is bounded here anyway.")
   var notOnDevice = false
 
+  @Option(name: .customLong("engine-path"), help: "The engine's library, or the folder it lies in.")
+  var enginePath: String?
+
   @Option(help: "The engine that runs the network; 'microtome engines' lists them.")
   var engine: String?
 
@@ -87,6 +90,11 @@ struct PredictArguments: ParsableArguments {
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
   }
 
+  /// The engine asked for, or the fastest there is.
+  func makeEngine() throws -> any Engine {
+    try EngineRegistry(search: EngineSearch(explicitPath: enginePath)).engine(named: engine)
+  }
+
   /// The folds asked for; by default those nnU-Net takes.
   var chosenFolds: [String] { folds.isEmpty ? (0...4).map(String.init) : folds }
 
@@ -100,7 +108,7 @@ struct PredictArguments: ParsableArguments {
     options.previousStageFolder = previousStage
     options.compile = CompileOptions(
       device: device.uppercased(), precision: precision, threads: threads,
-      cacheFolder: withoutCache ? nil : MicrotomeFolders.cache)
+      cacheFolder: withoutCache ? nil : EngineSearch().dataFolder.map { Path.join($0, "compiled") })
     options.record.partCount = partCount
     options.record.part = part
     options.record.preprocessingProcesses = preprocessingProcesses

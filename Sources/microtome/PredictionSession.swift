@@ -13,7 +13,7 @@ struct PredictionSession {
   func run() throws {
     Interruption.watch()
     let opened = try open()
-    let engine = try EngineRegistry().engine(named: arguments.engine)
+    let engine = try arguments.makeEngine()
     try checkDevice(of: engine)
     describe(opened)
     let cases = opened.cases.cases
@@ -31,7 +31,7 @@ struct PredictionSession {
   /// Prints the plan of the run for each case.
   func explain() throws {
     let opened = try open()
-    let engine = try EngineRegistry().engine(named: arguments.engine)
+    let engine = try arguments.makeEngine()
     for stage in opened.previous + [opened] {
       try PredictionEstimate(stage, engine: engine).report(Console.print)
     }
