@@ -51,6 +51,18 @@ final class PickleMachine {
     return try pop()
   }
 
+  /// Turns what `run` has returned into plain values; `storage` finds the bytes of tensors. Throws `badInput`.
+  func value(
+    of item: PickleItem,
+    storage: @escaping (StorageReference) throws -> TensorStorage = { _ in throw PickleMachine.malformed }
+  ) throws -> PickleValue {
+    // The nodes are taken apart when the machine goes.
+    try withExtendedLifetime(self) {
+      var result = PickleResult(storage: storage)
+      return try result.value(item)
+    }
+  }
+
   // MARK: Stack
 
   func push(_ item: PickleItem) throws {
