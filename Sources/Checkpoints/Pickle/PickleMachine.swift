@@ -12,8 +12,8 @@ final class PickleMachine {
   /// Limits far above any real file: the largest checkpoints have some ten thousand objects.
   enum Limit {
     static let stack = 1 << 20
-    static let nodes = 1 << 22
-    static let memo = 1 << 22
+    static let nodes = 1 << 21
+    static let memo = 1 << 21
   }
 
   var reader: ByteReader
