@@ -132,8 +132,8 @@ int mt_openvino_core_set_property(const mt_openvino *api, mt_ov_core *core, cons
 
 int mt_openvino_read_model(const mt_openvino *api, mt_ov_core *core, const char *text, size_t length, void *weights,
                            size_t weights_size, mt_ov_model **model) {
-  // The numbers of the element types have changed between releases. Only the size in bytes matters here, so take any
-  // one-byte or larger type and ask how large its elements are. 4 is F16 in old releases, F32 in new ones.
+  // The numbers of the element types have changed between releases (4 was F16 and is F32 now). Only the size in bytes
+  // matters here: take a type that exists in all of them and ask how large its elements are.
   const int any_type = 4;
   int64_t one = 1;
   mt_ov_tensor *tensor = NULL;

@@ -24,8 +24,7 @@ typedef struct mt_ov_tensor mt_ov_tensor;
 /// The table is never freed: the library it belongs to stays open as well.
 const mt_openvino *mt_openvino_bind(void *library, const char **missing);
 
-/// What the last failed call on this thread had to say, or a name for `status` where it said nothing. Never NULL;
-/// valid until the next failed call on this thread.
+/// What the last failed call had to say, or a name for `status` where it said nothing. Never NULL; copy it at once.
 const char *mt_openvino_error(const mt_openvino *api, int status);
 
 /// Copies the library's build number ("2026.4.1-22982-...") to `buffer`, cut off after `size - 1` bytes.

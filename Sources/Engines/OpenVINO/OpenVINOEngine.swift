@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import COpenVINO
 import Networks
 
@@ -21,11 +22,11 @@ public struct OpenVINOEngine: Engine {
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     let core = try OpenVINOCore(library)
-    let (model, outputShape) = try OpenVINOLowering.model(of: network, inputShape: inputShape)
-    let plan = try OpenVINOPlan(
-      network, core: core, inputShape: inputShape, outputShape: outputShape, options: options)
+    let network = network.optimized(.all)
+    let model = try OpenVINOModel(network, inputShape: inputShape)
+    let plan = try OpenVINOPlan(network.graph, core: core, inputShape: inputShape, options: options)
     let cache = options.cacheFolder.map { CompiledNetworkCache(folder: $0) }
-    let key = cache.map { _ in Self.key(model, plan, library) }
+    let key = cache.map { _ in Self.key(network, model, plan, library) }
     if let cache, let key, let stored = cache.load(key) {
       // Whatever is wrong with what an earlier run has left, the network can still be compiled.
       if let network = try? OpenVINONetwork(stored: stored, core: core, plan: plan) { return network }
@@ -36,8 +37,15 @@ public struct OpenVINOEngine: Engine {
     return compiled
   }
 
-  private static func key(_ model: OpenVINOModel, _ plan: OpenVINOPlan, _ library: OpenVINOLibrary) -> String {
-    var fingerprint = model.fingerprint
+  /// Everything that a compiled network depends on, as a name for it.
+  private static func key(
+    _ network: Network, _ model: OpenVINOModel, _ plan: OpenVINOPlan, _ library: OpenVINOLibrary
+  ) -> String {
+    var fingerprint = Fingerprint()
+    model.description.withUnsafeBytes { fingerprint.add($0) }
+    for parameter in network.graph.parameters {
+      network.weights[parameter.name]?.withContiguousFloats { fingerprint.add(UnsafeRawBufferPointer($0)) }
+    }
     fingerprint.add("OpenVINO " + library.build)
     fingerprint.add(Processor.current.name)
     for feature in Processor.current.features.sorted() { fingerprint.add(feature) }
@@ -63,10 +71,10 @@ struct OpenVINOPlan {
   var notes: [String] = []
 
   init(
-    _ network: Network, core: OpenVINOCore, inputShape: [Int], outputShape: [Int], options: CompileOptions
+    _ graph: Graph, core: OpenVINOCore, inputShape: [Int], options: CompileOptions
   ) throws {
     self.inputShape = inputShape
-    self.outputShape = outputShape
+    outputShape = try graph.outputShape(forInput: inputShape)
     device = options.device
     let isCPU = device == "CPU"
     deviceIdentity = isCPU ? device : core.property("FULL_DEVICE_NAME", of: device) ?? device
@@ -85,7 +93,7 @@ struct OpenVINOPlan {
     guard isCPU else { return }
     let schedule = OpenVINOSchedule(
       threads: max(1, options.threads ?? Processor.current.physicalCores),
-      activationBytes: try network.graph.cost(forInput: inputShape).peakActivationBytes,
+      activationBytes: try graph.cost(forInput: inputShape).peakActivationBytes,
       outputBytes: outputShape.reduce(4, *), expectedPasses: options.expectedPasses)
     requests = schedule.requests
     properties += [

@@ -1,5 +1,6 @@
 import Basics
 import COpenVINO
+import Networks
 
 #if canImport(Glibc)
   import Glibc
@@ -25,19 +26,16 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   /// Compiles `model`. Throws `engine` when OpenVINO refuses it.
   convenience init(model: OpenVINOModel, core: OpenVINOCore, plan: OpenVINOPlan) throws {
     let library = core.library
-    let constants = try AnonymousMemory(byteCount: model.constantBytes)
-    model.writeConstants(to: constants.bytes)
+    let weights = model.weights
     var source: OpaquePointer?
-    var text = model.text
-    try text.withUTF8 { text in
-      try text.withMemoryRebound(to: CChar.self) { text in
-        try library.check(
-          mt_openvino_read_model(
-            library.functions, core.handle, text.baseAddress, text.count, constants.bytes.baseAddress,
-            constants.bytes.count, &source), "read the network")
-      }
+    try model.description.withUnsafeBytes { text in
+      try library.check(
+        mt_openvino_read_model(
+          library.functions, core.handle, text.baseAddress?.assumingMemoryBound(to: CChar.self), text.count,
+          UnsafeMutableRawPointer(mutating: weights.bytes.baseAddress), weights.bytes.count, &source),
+        "read the network")
     }
-    defer { mt_openvino_model_free(library.functions, source) }
+    defer { if let source { mt_openvino_model_free(library.functions, source) } }
     var compiled: OpaquePointer?
     let status = Self.withCStrings(plan.properties.map(\.key)) { keys in
       Self.withCStrings(plan.properties.map(\.value)) { values in
@@ -49,7 +47,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
     try library.check(
       status, "compile the network for \(plan.device) in \(plan.precision.rawValue)",
       hint: "microtome engines lists the devices")
-    try self.init(compiled, core: core, memory: constants, plan: plan)
+    try self.init(compiled, core: core, memory: weights, plan: plan)
   }
 
   /// Takes up what `export` has written. Throws `engine` when OpenVINO refuses it.
@@ -180,28 +178,4 @@ final class OpenVINORequest: InferenceRequest {
     }
     return UnsafeMutableBufferPointer(start: data.assumingMemoryBound(to: Float.self), count: count)
   }
-}
-
-/// Zeroed memory straight from the system, in large pages where it has them.
-final class AnonymousMemory {
-  let bytes: UnsafeMutableRawBufferPointer
-
-  /// Throws `engine` when the memory is exhausted.
-  init(byteCount: Int) throws {
-    let count = max(byteCount, 1)
-    #if os(Linux)
-      let flags = MAP_PRIVATE | MAP_ANONYMOUS
-    #else
-      let flags = MAP_PRIVATE | MAP_ANON
-    #endif
-    guard let address = mmap(nil, count, PROT_READ | PROT_WRITE, flags, -1, 0), address != MAP_FAILED else {
-      throw Failure(.engine, "\(byteCount >> 20) MiB for the network's weights cannot be had: \(systemMessage())")
-    }
-    #if os(Linux)
-      madvise(address, count, MADV_HUGEPAGE)
-    #endif
-    bytes = UnsafeMutableRawBufferPointer(start: address, count: count)
-  }
-
-  deinit { munmap(bytes.baseAddress, bytes.count) }
 }
