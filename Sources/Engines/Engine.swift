@@ -57,8 +57,6 @@ public protocol CompiledNetwork: AnyObject, Sendable {
   var outputShape: [Int] { get }
   /// What it runs in; never `.auto`.
   var precision: Precision { get }
-  /// What a user should know about how it runs: an emulated precision, for example.
-  var notes: [String] { get }
   /// How many requests in flight keep the device busy.
   var concurrentRequests: Int { get }
   /// What the user should know about how it runs, as sentences: a precision that is only emulated, for example.
@@ -81,8 +79,4 @@ public protocol InferenceRequest: AnyObject {
   func start() throws
   /// Returns when the pass has ended. The result has the compiled network's output shape and is valid until the next `start`.
   func wait() throws -> UnsafeBufferPointer<Float>
-}
-
-extension CompiledNetwork {
-  public var notes: [String] { [] }
 }

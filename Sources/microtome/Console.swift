@@ -5,18 +5,33 @@
 #endif
 
 /// What the program says: results on standard output, complaints and progress on standard error.
+///
+/// Lines are written at once and unbuffered, so that they appear as they happen in a pipe or a log file too.
 enum Console {
-  static func print(_ line: String) { fputs(line + "\n", stdout) }
+  static func print(_ line: String) { put(line + "\n", on: STDOUT_FILENO) }
 
-  static func error(_ line: String) { fputs(line + "\n", stderr) }
+  static func error(_ line: String) { put(line + "\n", on: STDERR_FILENO) }
 
   /// Whether a person watches standard error.
-  static let isInteractive = isatty(2) == 1
+  static let isInteractive = isatty(STDERR_FILENO) == 1
 
   /// Shows a line that the next one replaces.
-  static func transient(_ line: String) { fputs("\r\u{1B}[K" + line, stderr) }
+  static func transient(_ line: String) { put("\r\u{1B}[K" + line, on: STDERR_FILENO) }
 
-  static func clearTransient() { fputs("\r\u{1B}[K", stderr) }
+  static func clearTransient() { put("\r\u{1B}[K", on: STDERR_FILENO) }
+
+  private static func put(_ text: String, on descriptor: Int32) {
+    var text = text
+    text.withUTF8 { bytes in
+      var rest = UnsafeRawBufferPointer(bytes)
+      while let base = rest.baseAddress, !rest.isEmpty {
+        let written = write(descriptor, base, rest.count)
+        // Nobody may be reading any more; that is no reason to stop segmenting.
+        guard written > 0 else { return }
+        rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+      }
+    }
+  }
 }
 
 extension Double {

@@ -22,8 +22,8 @@ struct Microtome: ParsableCommand {
     subcommands: [Predict.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self])
 
   static func main() {
-    // Lines appear as they are printed, also in a pipe or a log file.
-    setvbuf(stdout, nil, _IOLBF, 0)
+    // Writing to a closed pipe is an error to be handled, not a reason to die in the middle of a case.
+    signal(SIGPIPE, SIG_IGN)
     let name = Path.split(CommandLine.arguments.first ?? "microtome").name
     let arguments = Array(CommandLine.arguments.dropFirst())
     switch name {
@@ -38,12 +38,15 @@ struct Microtome: ParsableCommand {
     do {
       var command = try command.parseAsRoot(LongOptionPrefixes.expand(arguments))
       try command.run()
-      exit(0)
+      leave(0)
     } catch let failure as Failure {
       Console.error("error: \(failure)")
-      exit(failure.kind.rawValue)
+      leave(failure.kind.rawValue)
     } catch {
       command.exit(withError: error)
     }
   }
 }
+
+/// Ends the process. `exit` inside a command would be the command's own method.
+private func leave(_ code: Int32) -> Never { exit(code) }

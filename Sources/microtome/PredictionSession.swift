@@ -1,6 +1,7 @@
 import Basics
 import Engines
 import NNUNet
+import Networks
 
 /// One prediction command: picks the engine, runs the job and tells the user how it goes.
 struct PredictionSession {

@@ -1,5 +1,5 @@
 import Basics
-import Dispatch
+import Engines
 import NNUNet
 
 /// Turns the events of a run into lines: a live line on a terminal, plain lines otherwise.
