@@ -24,12 +24,16 @@ public final class BoundedQueue<Item: Sendable>: @unchecked Sendable {
   /// Says that no item will follow. Takes no slot.
   public func finish() { append(nil) }
 
-  /// Waits for the next item and frees its slot; nil at the end.
+  /// Waits for the next item and frees its slot; nil at the end, however often it is asked.
   public func pop() -> Item? {
     filled.wait()
     lock.wait()
-    let item = items.removeFirst()
-    lock.signal()
+    defer { lock.signal() }
+    guard let item = items[0] else {
+      filled.signal()
+      return nil
+    }
+    items.removeFirst()
     slots.signal()
     return item
   }
