@@ -56,7 +56,7 @@ let package = Package(
 
     .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Basics"),
-    tests("Imaging"),
+    tests("Imaging", resources: [.copy("Resources")]),
     tests("ImageFormats"),
     tests("Checkpoints"),
     tests("Networks", uses: ["Checkpoints"]),
