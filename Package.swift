@@ -58,7 +58,7 @@ let package = Package(
 
     .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Basics"),
-    tests("Imaging"),
+    tests("Imaging", resources: [.copy("Resources")]),
     tests("ImageFormats"),
     tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"], resources: [.copy("Resources")]),

@@ -11,6 +11,11 @@ public struct LabelConfusion: Sendable {
   public struct Pair: Hashable, Sendable {
     public var reference: Int
     public var prediction: Int
+
+    public init(reference: Int, prediction: Int) {
+      self.reference = reference
+      self.prediction = prediction
+    }
   }
 
   /// Counts the pairs of two segmentations of the same shape, on all cores. Throws `badInput` when the shapes differ.

@@ -48,6 +48,11 @@ enum PairCounter {
               let column = a.value[start]
               let row = b.value[start]
               var next = start + 1
+              if A.bitWidth == 8, B.bitWidth == 8 {
+                next = Self.skipWords(a.value, UInt8(truncatingIfNeeded: column), from: next, to: end) { start in
+                  Self.isFilled(b.value, UInt8(truncatingIfNeeded: row), at: start)
+                }
+              }
               while next < end, a.value[next] == column, b.value[next] == row { next += 1 }
               table[Int(rowOf[Int(row)]) * width + Int(columnOf[Int(column)])] += next - start
               start = next
@@ -62,6 +67,23 @@ enum PairCounter {
     return Array(tables[..<size])
   }
 
+  /// The first position from `start` on, in steps of eight voxels, where not all eight have the same pair.
+  @inline(__always)
+  private static func skipWords<A>(
+    _ voxels: UnsafePointer<A>, _ label: UInt8, from start: Int, to end: Int, _ otherAgrees: (Int) -> Bool
+  ) -> Int {
+    var next = start
+    while next + 8 <= end, isFilled(voxels, label, at: next), otherAgrees(next) { next += 8 }
+    return next
+  }
+
+  /// Whether eight one-byte voxels all have one label.
+  @inline(__always)
+  private static func isFilled<A>(_ voxels: UnsafePointer<A>, _ label: UInt8, at index: Int) -> Bool {
+    UnsafeRawPointer(voxels).loadUnaligned(fromByteOffset: index, as: UInt64.self)
+      == 0x0101_0101_0101_0101 &* UInt64(label)
+  }
+
   /// The labels that occur, ascending, and for every possible label its position among them.
   private struct Numbering: Sendable {
     var labels: [Int] = []
@@ -69,6 +91,12 @@ enum PairCounter {
 
     init<Label: FixedWidthInteger & Sendable>(_ voxels: UnsafePointer<Label>, count: Int) {
       let possible = Int(Label.max) + 1
+      if possible == 256 {
+        // A full table of bytes is small; finding out which occur would cost more than it saves.
+        labels = Array(0..<256)
+        numbers = labels.map { Int32($0) }
+        return
+      }
       let pieces = max(1, min(Parallel.coreCount * 2, count >> 16))
       var seen = [Bool](repeating: false, count: possible * pieces)
       seen.withUnsafeMutableBufferPointer { seen in

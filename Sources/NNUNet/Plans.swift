@@ -84,7 +84,7 @@ public struct Plans: Sendable {
         let lower = value["percentile_00_5"]?.double, let upper = value["percentile_99_5"]?.double
       else { continue }
       byChannel[channel] = IntensityProperties(
-        mean: Float(mean), standardDeviation: Float(std), percentile00_5: Float(lower), percentile99_5: Float(upper))
+        mean: Float(mean), standardDeviation: Float(std), lowPercentile: Float(lower), highPercentile: Float(upper))
     }
     return byChannel
   }

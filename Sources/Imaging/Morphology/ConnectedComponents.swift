@@ -35,8 +35,10 @@ public struct ConnectedComponents: Sendable {
     let numberOfRun = numbers
     labels = Volume(shape: shape) { result in
       guard let base = result.baseAddress else { return }
-      result.initialize(repeating: 0)
       let target = Shared(base)
+      Parallel.ranges(shape.count, minimum: 1 << 16) { range in
+        (target.value + range.lowerBound).initialize(repeating: 0, count: range.count)
+      }
       found.forEachPiece { indices in
         for index in indices {
           let run = found.runs[index]

@@ -31,18 +31,18 @@ struct RunSlab: Sendable {
     }
     parents = (0..<runs.count).map { Int32(truncatingIfNeeded: $0) }
     runs.withUnsafeBufferPointer { runs in
-      parents.withUnsafeMutableBufferPointer { parents in
-        var forest = RunForest(runs: runs, parents: parents)
-        for row in rows {
-          let y = row % shape.y
-          if y > 0, let reach = connectivity.reach(rowOffset: 0, -1) {
-            forest.join(row: row, with: row - 1, firstRuns, offset: rows.lowerBound, reach)
+      firstRuns.withUnsafeBufferPointer { firstRuns in
+        parents.withUnsafeMutableBufferPointer { parents in
+          let forest = RunForest(runs: runs, firstRuns: firstRuns, firstRow: rows.lowerBound, parents: parents)
+          for row in rows {
+            let y = row % shape.y
+            if y > 0, let reach = connectivity.reach(rowOffset: 0, -1) { forest.join(row: row, with: row - 1, reach) }
+            if row - shape.y >= rows.lowerBound {
+              forest.joinToEarlierSlice(row: row, y: y, height: shape.y, connectivity)
+            }
           }
-          if row - shape.y >= rows.lowerBound {
-            forest.joinToEarlierSlice(row: row, y: y, shape.y, firstRuns, offset: rows.lowerBound, connectivity)
-          }
+          forest.flatten()
         }
-        for index in parents.indices { parents[index] = parents[Int(parents[index])] }
       }
     }
   }
@@ -73,9 +73,12 @@ struct RunSlab: Sendable {
 /// Union-find over runs; the smaller index is always the parent.
 struct RunForest {
   let runs: UnsafeBufferPointer<ForegroundRuns.Run>
+  /// The first run of each row from `firstRow` on, and the end of the last row's.
+  let firstRuns: UnsafeBufferPointer<Int>
+  let firstRow: Int
   let parents: UnsafeMutableBufferPointer<Int32>
 
-  func root(_ index: Int32) -> Int32 {
+  private func root(_ index: Int32) -> Int32 {
     var index = index
     while parents[Int(index)] != index {
       parents[Int(index)] = parents[Int(parents[Int(index)])]
@@ -84,18 +87,18 @@ struct RunForest {
     return index
   }
 
-  mutating func union(_ a: Int, _ b: Int) {
+  private func union(_ a: Int, _ b: Int) {
     let first = root(Int32(truncatingIfNeeded: a))
     let second = root(Int32(truncatingIfNeeded: b))
     if first < second { parents[Int(second)] = first } else { parents[Int(first)] = second }
   }
 
-  /// Joins touching runs of two rows. `firstRuns` is indexed by row minus `offset`.
-  mutating func join(row: Int, with other: Int, _ firstRuns: [Int], offset: Int, _ reach: Int32) {
-    var a = firstRuns[row - offset]
-    var b = firstRuns[other - offset]
-    let endA = firstRuns[row - offset + 1]
-    let endB = firstRuns[other - offset + 1]
+  /// Joins the runs of two rows that touch: those not further apart along X than `reach` allows.
+  func join(row: Int, with other: Int, _ reach: Int32) {
+    var a = firstRuns[row - firstRow]
+    var b = firstRuns[other - firstRow]
+    let endA = firstRuns[row - firstRow + 1]
+    let endB = firstRuns[other - firstRow + 1]
     while a < endA, b < endB {
       if runs[a].start < runs[b].end + reach, runs[b].start < runs[a].end + reach { union(a, b) }
       if runs[a].end < runs[b].end { a += 1 } else { b += 1 }
@@ -103,12 +106,15 @@ struct RunForest {
   }
 
   /// Joins a row with the rows of the slice before it.
-  mutating func joinToEarlierSlice(
-    row: Int, y: Int, _ height: Int, _ firstRuns: [Int], offset: Int, _ connectivity: Connectivity
-  ) {
+  func joinToEarlierSlice(row: Int, y: Int, height: Int, _ connectivity: Connectivity) {
     for dy in -1...1 where y + dy >= 0 && y + dy < height {
       guard let reach = connectivity.reach(rowOffset: -1, dy) else { continue }
-      join(row: row, with: row - height + dy, firstRuns, offset: offset, reach)
+      join(row: row, with: row - height + dy, reach)
     }
+  }
+
+  /// Points every run at its root. A parent never comes after its child, so one pass in order does.
+  func flatten() {
+    for index in parents.indices { parents[index] = parents[Int(parents[index])] }
   }
 }

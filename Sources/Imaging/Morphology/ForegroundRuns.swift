@@ -46,15 +46,16 @@ struct ForegroundRuns: Sendable {
     firstRuns.append(runs.count)
     let boundaries = (1..<slabs).map { shape.z * $0 / slabs }
     runs.withUnsafeBufferPointer { runs in
-      roots.withUnsafeMutableBufferPointer { roots in
-        var forest = RunForest(runs: runs, parents: roots)
-        for z in boundaries {
-          for y in 0..<shape.y {
-            forest.joinToEarlierSlice(row: z * shape.y + y, y: y, shape.y, firstRuns, offset: 0, connectivity)
+      firstRuns.withUnsafeBufferPointer { firstRuns in
+        roots.withUnsafeMutableBufferPointer { roots in
+          let forest = RunForest(runs: runs, firstRuns: firstRuns, firstRow: 0, parents: roots)
+          for z in boundaries {
+            for y in 0..<shape.y {
+              forest.joinToEarlierSlice(row: z * shape.y + y, y: y, height: shape.y, connectivity)
+            }
           }
+          forest.flatten()
         }
-        // A parent never comes after its child, so one pass in order leaves every run pointing at its root.
-        for index in roots.indices { roots[index] = roots[Int(roots[index])] }
       }
     }
   }

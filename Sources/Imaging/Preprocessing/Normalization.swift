@@ -5,15 +5,16 @@ import CKernels
 public struct IntensityProperties: Sendable, Equatable {
   public var mean: Float
   public var standardDeviation: Float
-  /// The 0.5th and the 99.5th percentile.
-  public var percentile00_5: Float
-  public var percentile99_5: Float
+  /// The 0.5th percentile (`percentile_00_5` in plans).
+  public var lowPercentile: Float
+  /// The 99.5th percentile (`percentile_99_5` in plans).
+  public var highPercentile: Float
 
-  public init(mean: Float, standardDeviation: Float, percentile00_5: Float, percentile99_5: Float) {
+  public init(mean: Float, standardDeviation: Float, lowPercentile: Float, highPercentile: Float) {
     self.mean = mean
     self.standardDeviation = standardDeviation
-    self.percentile00_5 = percentile00_5
-    self.percentile99_5 = percentile99_5
+    self.lowPercentile = lowPercentile
+    self.highPercentile = highPercentile
   }
 }
 
@@ -56,7 +57,7 @@ public enum Normalization: Sendable, Equatable {
       case .none: return
       case .ct(let known):
         values.normalize(
-          lower: known.percentile00_5, upper: known.percentile99_5, offset: known.mean,
+          lower: known.lowPercentile, upper: known.highPercentile, offset: known.mean,
           divisor: max(known.standardDeviation, Self.smallestDivisor))
       case .zScore(masked: false):
         let moments = values.moments()

@@ -56,17 +56,21 @@ public struct TorchResampler: Sendable {
       let taps =
         axis == separate
         ? ResampleTaps.picking(Self.nearestExact(input: from[axis], output: to[axis]))
-        : Self.linear(input: from[axis], output: to[axis])
+        : Self.linear(input: from[axis], output: to[axis], fused: separate != nil)
       return LinearAxis(input: from[axis], taps: taps)
     }
   }
 
   /// PyTorch's taps for `linear` modes with `align_corners=False`.
-  public static func linear(input: Int, output: Int) -> ResampleTaps.Linear {
+  ///
+  /// PyTorch's kernel for two-dimensional slices computes the position with a fused multiply-add (on processors that have
+  /// one), its kernel for volumes with two roundings; that decides labels where two regions meet half-way.
+  public static func linear(input: Int, output: Int, fused: Bool) -> ResampleTaps.Linear {
     var taps = ResampleTaps.Linear(index0: [], index1: [], weight0: [], weight1: [])
     let scale = Float(input) / Float(output)
     for k in 0..<output {
-      let position = max(scale * (Float(k) + 0.5) - 0.5, 0)
+      let center = Float(k) + 0.5
+      let position = max(fused ? (-0.5 as Float).addingProduct(scale, center) : scale * center - 0.5, 0)
       let first = min(Int(position), input - 1)
       let fraction = min(max(position - Float(first), 0), 1)
       taps.index0.append(Int32(clamping: first))
