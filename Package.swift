@@ -57,7 +57,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Basics"),
     tests("Imaging"),
-    tests("ImageFormats"),
+    tests("ImageFormats", resources: [.copy("Resources")]),
     tests("Checkpoints"),
     tests("Networks", uses: ["Checkpoints"]),
     tests("Engines", uses: ["Networks", "Checkpoints"]),
