@@ -9,7 +9,8 @@ import Testing
 /// The files under Resources/golden, and what nnU-Net's own classes made of them (see make_golden.py).
 enum Golden {
   /// A folder named Resources makes a bundle's layout ambiguous: platforms differ in how many levels they count.
-  static let folder = [Bundle.module.bundlePath, Bundle.module.resourcePath ?? ""]
+  static let folder =
+    [Bundle.module.bundlePath, Bundle.module.resourcePath ?? ""]
     .flatMap { [$0 + "/Resources/golden", $0 + "/golden"] }.first(where: Path.isFolder) ?? ""
 
   static func path(_ name: String) -> String { folder + "/" + name }
