@@ -3,14 +3,13 @@ import CZlib
 
 /// One DEFLATE stream made on all cores.
 ///
-/// The input is cut into pieces. Each is deflated on its own, with the 32 KiB before it as its dictionary, and ends in
-/// a sync flush, which leaves it on a byte boundary without closing the stream; so the pieces can simply be put in a
+/// The input is cut into pieces, each deflated on its own by libdeflate. Each piece but the last then loses its closing
+/// mark and ends in an empty stored block, which leaves it on a byte boundary; so the pieces can simply be put in a
 /// row. Every inflater reads the result as one ordinary stream.
 enum ParallelDeflate {
   /// Inputs smaller than this are not worth cutting.
   static let threshold = 1 << 20
-  private static let pieceSize = 1 << 19
-  private static let windowSize = 1 << 15
+  private static let pieceSize = 1 << 20
 
   /// Which checksum of the uncompressed bytes the container wants.
   enum Check {
@@ -84,30 +83,21 @@ enum ParallelDeflate {
   private static func deflate(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, level: Int, isLast: Bool
   ) -> [UInt8]? {
-    var stream = z_stream()
-    guard
-      deflateInit2_(
-        &stream, Int32(min(max(level, 1), 9)), Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
-        Int32(MemoryLayout<z_stream>.size)) == Z_OK
-    else { return nil }
-    defer { deflateEnd(&stream) }
-    let base = UnsafeMutablePointer(mutating: baseAddress(of: bytes).assumingMemoryBound(to: UInt8.self))
-    let window = min(range.lowerBound, windowSize)
-    if window > 0 {
-      guard deflateSetDictionary(&stream, base + (range.lowerBound - window), UInt32(window)) == Z_OK else {
-        return nil
-      }
-    }
-    // The flush marker may come on top of zlib's bound.
-    let bound = Int(deflateBound(&stream, UInt(range.count))) + 16
-    stream.next_in = base + range.lowerBound
-    stream.avail_in = UInt32(range.count)
-    let scratch = UnsafeMutablePointer<UInt8>.allocate(capacity: bound)
+    guard let compressor = try? Compressor(level: level) else { return nil }
+    let bound = libdeflate_deflate_compress_bound(compressor.handle, range.count) + 8
+    let scratch = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bound)
     defer { scratch.deallocate() }
-    stream.next_out = scratch
-    stream.avail_out = UInt32(bound)
-    let status = CZlib.deflate(&stream, isLast ? Z_FINISH : Z_SYNC_FLUSH)
-    guard status == (isLast ? Z_STREAM_END : Z_OK), stream.avail_in == 0 else { return nil }
-    return Array(UnsafeBufferPointer(start: scratch, count: bound - Int(stream.avail_out)))
+    let source = baseAddress(of: bytes) + range.lowerBound
+    let count = libdeflate_deflate_compress(compressor.handle, source, range.count, scratch.baseAddress, bound)
+    guard count > 0 else { return nil }
+    if isLast { return Array(scratch[..<count]) }
+    guard let last = DeflateBlocks.lastBlock(of: UnsafeBufferPointer(rebasing: scratch[..<count])) else {
+      return nil
+    }
+    // The last block is no longer the last; an empty stored block brings the stream to a byte boundary.
+    scratch[last.start >> 3] &= ~(1 << UInt8(last.start & 7))
+    let end = (last.end + 3 + 7) >> 3
+    for index in count..<max(count, end) { scratch[index] = 0 }
+    return Array(scratch[..<end]) + [0, 0, 0xFF, 0xFF]
   }
 }
