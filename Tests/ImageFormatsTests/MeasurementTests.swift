@@ -27,9 +27,24 @@ import Testing
     return best
   }
 
+  /// The most memory the process has held, in bytes, mapped files included.
+  private func peakMemory() -> Int {
+    var usage = rusage()
+    #if canImport(Darwin)
+      getrusage(RUSAGE_SELF, &usage)
+      return usage.ru_maxrss
+    #else
+      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+      return usage.ru_maxrss * 1024
+    #endif
+  }
+
   @Test(.enabled(if: image != nil, "set MICROTOME_MEASURE_IMAGE to a large scan"))
   func reading() throws {
     let path = try #require(Self.image)
+    let before = peakMemory()
+    let voxels = try ImageReader.simpleITK.read([path]).voxels
+    print("peak memory: \((peakMemory() - before) >> 20) MiB for \((voxels.elements.count * 4) >> 20) MiB of floats")
     for reader in [ImageReader.simpleITK, .nibabel, .simpleITKReoriented] {
       let time = try seconds { _ = try reader.read([path]).voxels.channels }
       print("read with \(reader.rawValue): \(time) s")

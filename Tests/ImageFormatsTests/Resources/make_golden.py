@@ -253,6 +253,8 @@ for name, picture in pictures.items():
     if name in ("grey", "rgb", "palette"):
         picture.save(f"{name}.bmp")
         record(f"{name}.bmp", ["NaturalImage2DIO"])
+pictures["palette"].save("palette_transparent.png", transparency=bytes([7, 255]))
+record("palette_transparent.png", ["NaturalImage2DIO"])
 Image.fromarray((grey // 85 * 85)).save("two_bits.png", bits=2)
 record("two_bits.png", ["NaturalImage2DIO"])
 for code in ("u1", "u2", "i2", "u4", "f4"):
