@@ -110,8 +110,8 @@ struct OutputFile {
 
   // MARK: Bytes
 
-  /// Makes files a little smaller than ITK's at its default level.
-  private static let level = 7
+  /// A fifth more bytes than level 7 for label maps, in four fifths of the time.
+  private static let level = 6
 
   private func writeTIFF(to path: String) throws {
     let bytes = try withBytes {
