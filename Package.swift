@@ -59,7 +59,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
     tests("Basics"),
     tests("Imaging", resources: [.copy("Resources")]),
-    tests("ImageFormats"),
+    tests("ImageFormats", resources: [.copy("Resources")]),
     tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"], resources: [.copy("Resources")]),
     tests("Engines", uses: ["Networks", "Checkpoints"], resources: [.copy("Resources")]),

@@ -9,9 +9,8 @@ public struct DeflateStream {
   /// The number of input bytes so far.
   public private(set) var count = 0
   private let level: Int
-  /// Up to 32 KiB that have been deflated already, then what waits.
+  /// What waits to be deflated.
   private var buffer: [UInt8] = []
-  private var windowCount = 0
   /// Enough pieces to keep every core busy.
   private let batchSize = ParallelDeflate.pieceSize * Parallel.coreCount * 2
 
@@ -24,10 +23,10 @@ public struct DeflateStream {
   ) throws {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let part = rest.prefix(batchSize + windowCount - buffer.count)
+      let part = rest.prefix(batchSize - buffer.count)
       buffer.append(contentsOf: part)
       rest = rest.dropFirst(part.count)
-      if buffer.count == batchSize + windowCount { try flush(isLast: false, sink) }
+      if buffer.count == batchSize { try flush(isLast: false, sink) }
     }
   }
 
@@ -35,14 +34,12 @@ public struct DeflateStream {
   public mutating func finish(sink: (UnsafeRawBufferPointer) throws -> Void) throws { try flush(isLast: true, sink) }
 
   private mutating func flush(isLast: Bool, _ sink: (UnsafeRawBufferPointer) throws -> Void) throws {
-    let added = buffer.count - windowCount
     let result = try buffer.withUnsafeBytes {
-      try ParallelDeflate.compress($0, from: windowCount, isLast: isLast, level: level, check: .crc32)
+      try ParallelDeflate.compress($0, isLast: isLast, level: level, check: .crc32)
     }
-    checksum = UInt32(truncatingIfNeeded: crc32_combine(UInt(checksum), UInt(result.check), added))
-    count += added
+    checksum = UInt32(truncatingIfNeeded: crc32_combine(UInt(checksum), UInt(result.check), buffer.count))
+    count += buffer.count
     for piece in result.pieces { try piece.withUnsafeBytes(sink) }
-    windowCount = min(buffer.count, ParallelDeflate.windowSize)
-    buffer.removeFirst(buffer.count - windowCount)
+    buffer.removeAll(keepingCapacity: true)
   }
 }

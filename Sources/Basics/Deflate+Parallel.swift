@@ -3,14 +3,13 @@ import CZlib
 
 /// One DEFLATE stream made on all cores.
 ///
-/// The input is cut into pieces. Each is deflated on its own, with the 32 KiB before it as its dictionary, and ends in
-/// a sync flush, which leaves it on a byte boundary without closing the stream; so the pieces can simply be put in a
+/// The input is cut into pieces, each deflated on its own by libdeflate. Each piece but the last then loses its closing
+/// mark and ends in an empty stored block, which leaves it on a byte boundary; so the pieces can simply be put in a
 /// row. Every inflater reads the result as one ordinary stream.
 enum ParallelDeflate {
   /// Inputs smaller than this are not worth cutting.
   static let threshold = 1 << 20
-  static let pieceSize = 1 << 19
-  static let windowSize = 1 << 15
+  static let pieceSize = 1 << 20
 
   /// Which checksum of the uncompressed bytes the container wants.
   enum Check {
@@ -46,12 +45,11 @@ enum ParallelDeflate {
     }
   }
 
-  /// Deflates `bytes` from `start` on; what lies before has been deflated already and serves as a dictionary. The
-  /// stream stays open for more unless `isLast`.
+  /// Deflates `bytes`. The stream stays open for more unless `isLast`.
   static func compress(
-    _ bytes: UnsafeRawBufferPointer, from start: Int = 0, isLast: Bool = true, level: Int, check: Check
+    _ bytes: UnsafeRawBufferPointer, isLast: Bool = true, level: Int, check: Check
   ) throws -> Result {
-    let count = max(1, (bytes.count - start + pieceSize - 1) / pieceSize)
+    let count = max(1, (bytes.count + pieceSize - 1) / pieceSize)
     var pieces = [[UInt8]?](repeating: nil, count: count)
     var checks = [UInt32](repeating: 0, count: count)
     pieces.withUnsafeMutableBufferPointer { pieces in
@@ -59,7 +57,7 @@ enum ParallelDeflate {
         let shared = Shared((bytes: bytes, pieces: pieces, checks: checks))
         Parallel.forEach(count) { index in
           let (bytes, pieces, checks) = shared.value
-          let range = start + index * pieceSize..<min(bytes.count, start + (index + 1) * pieceSize)
+          let range = index * pieceSize..<min(bytes.count, (index + 1) * pieceSize)
           pieces[index] = deflate(bytes, range, level: level, isLast: isLast && index == count - 1)
           let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
           switch check {
@@ -74,7 +72,7 @@ enum ParallelDeflate {
     guard complete.count == count else { throw outOfMemory() }
     var total = checks[0]
     for index in 1..<max(1, count) {
-      let length = min(bytes.count - start, (index + 1) * pieceSize) - index * pieceSize
+      let length = min(bytes.count, (index + 1) * pieceSize) - index * pieceSize
       switch check {
       case .none: break
       case .crc32: total = UInt32(truncatingIfNeeded: crc32_combine(UInt(total), UInt(checks[index]), length))
@@ -88,30 +86,21 @@ enum ParallelDeflate {
   private static func deflate(
     _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, level: Int, isLast: Bool
   ) -> [UInt8]? {
-    var stream = z_stream()
-    guard
-      deflateInit2_(
-        &stream, Int32(min(max(level, 1), 9)), Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
-        Int32(MemoryLayout<z_stream>.size)) == Z_OK
-    else { return nil }
-    defer { deflateEnd(&stream) }
-    let base = UnsafeMutablePointer(mutating: baseAddress(of: bytes).assumingMemoryBound(to: UInt8.self))
-    let window = min(range.lowerBound, windowSize)
-    if window > 0 {
-      guard deflateSetDictionary(&stream, base + (range.lowerBound - window), UInt32(window)) == Z_OK else {
-        return nil
-      }
-    }
-    // The flush marker may come on top of zlib's bound.
-    let bound = Int(deflateBound(&stream, UInt(range.count))) + 16
-    stream.next_in = base + range.lowerBound
-    stream.avail_in = UInt32(range.count)
-    let scratch = UnsafeMutablePointer<UInt8>.allocate(capacity: bound)
+    guard let compressor = try? Compressor(level: level) else { return nil }
+    let bound = libdeflate_deflate_compress_bound(compressor.handle, range.count) + 8
+    let scratch = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: bound)
     defer { scratch.deallocate() }
-    stream.next_out = scratch
-    stream.avail_out = UInt32(bound)
-    let status = CZlib.deflate(&stream, isLast ? Z_FINISH : Z_SYNC_FLUSH)
-    guard status == (isLast ? Z_STREAM_END : Z_OK), stream.avail_in == 0 else { return nil }
-    return Array(UnsafeBufferPointer(start: scratch, count: bound - Int(stream.avail_out)))
+    let source = baseAddress(of: bytes) + range.lowerBound
+    let count = libdeflate_deflate_compress(compressor.handle, source, range.count, scratch.baseAddress, bound)
+    guard count > 0 else { return nil }
+    if isLast { return Array(scratch[..<count]) }
+    guard let last = DeflateBlocks.lastBlock(of: UnsafeBufferPointer(rebasing: scratch[..<count])) else {
+      return nil
+    }
+    // The last block is no longer the last; an empty stored block brings the stream to a byte boundary.
+    scratch[last.start >> 3] &= ~(1 << UInt8(last.start & 7))
+    let end = (last.end + 3 + 7) >> 3
+    for index in count..<max(count, end) { scratch[index] = 0 }
+    return Array(scratch[..<end]) + [0, 0, 0xFF, 0xFF]
   }
 }

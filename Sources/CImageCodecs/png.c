@@ -42,8 +42,9 @@ static void prepare(png_structp png, png_infop info, source *from, mt_raster *ra
   int bits = png_get_bit_depth(png, info);
   raster->bits = (bits == 1 && color == PNG_COLOR_TYPE_GRAY) ? 1 : bits == 16 ? 16 : 8;
   if (color == PNG_COLOR_TYPE_PALETTE) {
+    // Without the transparency that a palette may have: nnU-Net's reader drops it too.
     png_set_palette_to_rgb(png);
-    if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
+    png_set_strip_alpha(png);
   } else if (color == PNG_COLOR_TYPE_GRAY && bits == 1) {
     png_set_packing(png);
   } else if (color == PNG_COLOR_TYPE_GRAY && bits < 8) {

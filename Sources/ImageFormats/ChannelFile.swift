@@ -66,6 +66,7 @@ struct ChannelFile: Sendable {
     }
     self.image = image
     self.image.voxels.conversion.rescale = try header.nibabelRescale()
+    self.image.voxels.conversion.zeroesNonFinite = false
     let sizes = header.dimensions
     var affine = try header.nibabelAffine()
     var zooms = header.nibabelZooms

@@ -106,6 +106,23 @@ struct EncodedVoxels: Sendable {
     }
   }
 
+  /// The stored numbers when they are bytes without a rescaling; nil for everything else. Throws `badInput`.
+  func decodeBytes() throws -> [UInt8]? {
+    guard conversion.type == .uint8, conversion.rescale.isIdentity, encoding != .text else { return nil }
+    if encoding == .gzip || encoding == .zlib {
+      return try [UInt8](unsafeUninitializedCapacity: streamSize) { buffer, initialized in
+        guard let base = buffer.baseAddress else { return }
+        try inflate(into: UnsafeMutableRawBufferPointer(start: base, count: streamSize))
+        if skip > 0 {
+          UnsafeMutableRawPointer(base).copyMemory(from: UnsafeRawPointer(base) + skip, byteCount: count)
+        }
+        initialized = count
+      }
+    }
+    guard encoding == .raw else { return nil }
+    return try withBytes { Array($0[skip..<skip + count]) }
+  }
+
   private func convert(_ bytes: UnsafeRawBufferPointer, to floats: UnsafeMutablePointer<Float>) {
     guard let base = bytes.baseAddress else { return }
     conversion.convert(base + skip, to: floats, count: count)

@@ -24,7 +24,8 @@ enum NIfTI {
     let voxels = try EncodedVoxels(
       storage: .file(voxelFile, 0..<voxelFile.bytes.count), encoding: isCompressed ? .gzip : .raw,
       skip: header.voxelOffset,
-      conversion: VoxelConversion(type: type, isBigEndian: header.isBigEndian, rescale: header.itkRescale),
+      conversion: VoxelConversion(
+        type: type, isBigEndian: header.isBigEndian, rescale: header.itkRescale, zeroesNonFinite: true),
       count: voxelCount(sizes))
     return EncodedImage(
       path: path, format: header.isVersion2 ? .nifti2 : .nifti1, type: type, sizes: sizes, nifti: header,

@@ -32,11 +32,16 @@ extension NIfTIHeader {
     }
     if let (matrix, translation) = try itkTransform() {
       for row in 0..<3 {
-        // RAS to LPS.
-        let sign = row < 2 ? -1.0 : 1.0
-        full.origin[row] = sign * translation[row] * unit
-        for column in 0..<3 { full.direction[row * 4 + column] = sign * matrix[row, column] }
+        // RAS to LPS; subtracted from zero, so that no zero turns negative.
+        full.origin[row] = (row < 2 ? 0 - translation[row] : translation[row]) * unit
+        for column in 0..<3 {
+          full.direction[row * 4 + column] = row < 2 ? 0 - matrix[row, column] : matrix[row, column]
+        }
       }
+    }
+    // ITK keeps spacing positive and turns the axis instead.
+    for axis in 0..<3 where axis + 1 < pixelDimensions.count && pixelDimensions[axis + 1] < 0 {
+      for row in 0..<3 { full.direction[row * 4 + axis] = 0 - full.direction[row * 4 + axis] }
     }
     return full.resized(to: count)
   }

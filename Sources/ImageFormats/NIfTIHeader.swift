@@ -71,8 +71,7 @@ struct NIfTIHeader: Sendable {
     affineRows = Array(fields.transform[6..<18])
     voxelOffset = fields.voxelOffset
     // Some writers leave the offset at zero; voxels cannot begin inside the header.
-    let headerSize = isVersion2 ? Self.size2 : Self.size1
-    if isSingleFile, voxelOffset < headerSize { voxelOffset = headerSize + 4 }
+    if isSingleFile { voxelOffset = max(voxelOffset, isVersion2 ? Self.size2 : Self.size1) }
     if voxelOffset < 0 { voxelOffset = 0 }
   }
 

@@ -72,7 +72,10 @@ struct NRRDHeader {
     case "space dimension":
       guard let number = Int(value), (1...8).contains(number) else { throw TextHeader.malformed(field, value) }
       spaceDimension = number
-    case "space directions": directions = try Self.vectors(value, field)
+    case "space directions":
+      let vectors = try Self.vectors(value, field)
+      guard !vectors.isEmpty else { throw TextHeader.malformed(field, value) }
+      directions = vectors
     case "space origin":
       guard let origin = try Self.vectors(value, field).first, let origin else {
         throw TextHeader.malformed(field, value)

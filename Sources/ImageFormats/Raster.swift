@@ -6,9 +6,10 @@ enum Raster {
   typealias Step = (
     UnsafePointer<UInt8>, Int, UnsafeMutablePointer<mt_raster>, UnsafeMutablePointer<CChar>
   ) -> Int32
-  typealias Decode = @Sendable (
-    UnsafePointer<UInt8>, Int, UnsafePointer<mt_raster>, UnsafeMutablePointer<UInt8>, Int, UnsafeMutablePointer<CChar>
-  ) -> Int32
+  typealias Decode =
+    @Sendable (
+      UnsafePointer<UInt8>, Int, UnsafePointer<mt_raster>, UnsafeMutablePointer<UInt8>, Int, UnsafeMutablePointer<CChar>
+    ) -> Int32
 
   /// What a file contains. Throws `badInput` with the library's message.
   static func inspect(_ file: MappedFile, _ step: Step) throws -> mt_raster {

@@ -18,9 +18,11 @@ struct VoxelConversion: Sendable {
   var type: ScalarType
   var isBigEndian: Bool
   var rescale: Rescale
+  /// Whether NaN and infinities become zero, which the NIfTI library under ITK does.
+  var zeroesNonFinite = false
 
   /// Whether the stored bytes already are the floats.
-  var isCopy: Bool { type == .float32 && !isBigEndian && rescale.isIdentity }
+  var isCopy: Bool { type == .float32 && !isBigEndian && rescale.isIdentity && !zeroesNonFinite }
 
   /// Converts `count` numbers on all cores. `source` may be unaligned and must not overlap `target`.
   func convert(_ source: UnsafeRawPointer, to target: UnsafeMutablePointer<Float>, count: Int) {
@@ -73,20 +75,36 @@ struct VoxelConversion: Sendable {
     case .uint64: integers(UInt64.self, source, target, count, isDouble)
     case .int64: integers(Int64.self, source, target, count, isDouble)
     case .float32:
-      map(UInt32.self, source, target, count, isDouble) {
-        Float(bitPattern: $0)
-      } wide: {
-        Double(Float(bitPattern: $0))
+      if zeroesNonFinite {
+        floats(UInt32.self, source, target, count, isDouble) { Self.finite(Float(bitPattern: $0)) }
+      } else {
+        floats(UInt32.self, source, target, count, isDouble) { Float(bitPattern: $0) }
       }
     case .float64:
-      map(UInt64.self, source, target, count, isDouble) {
-        Float(Double(bitPattern: $0))
-      } wide: {
-        Double(bitPattern: $0)
+      if zeroesNonFinite {
+        floats(UInt64.self, source, target, count, isDouble) { Self.finite(Double(bitPattern: $0)) }
+      } else {
+        floats(UInt64.self, source, target, count, isDouble) { Double(bitPattern: $0) }
       }
     }
     if !rescale.isIdentity && !isDouble {
       for index in 0..<count { target[index] = Float(Double(target[index]) * rescale.slope + rescale.intercept) }
+    }
+  }
+
+  /// The value, or zero for NaN and infinities, for which a difference with itself is not zero.
+  @inline(__always)
+  private static func finite<Number: BinaryFloatingPoint>(_ value: Number) -> Number { value - value == 0 ? value : 0 }
+
+  @inline(__always)
+  private func floats<Bits: FixedWidthInteger & BitwiseCopyable, Number: BinaryFloatingPoint>(
+    _ bits: Bits.Type, _ source: UnsafeRawPointer, _ target: UnsafeMutablePointer<Float>, _ count: Int,
+    _ isDouble: Bool, _ value: (Bits) -> Number
+  ) {
+    map(bits, source, target, count, isDouble) {
+      Float(value($0))
+    } wide: {
+      Double(value($0))
     }
   }
 
@@ -110,7 +128,9 @@ struct VoxelConversion: Sendable {
     @inline(__always) func load(_ index: Int) -> Number {
       source.loadUnaligned(fromByteOffset: index &* MemoryLayout<Number>.size, as: Number.self)
     }
-    let (slope, intercept) = (rescale.slope, rescale.intercept)
+    // Adding -0 changes nothing, where adding 0 would make a positive zero of a negative one: nibabel skips the sum.
+    let slope = rescale.slope
+    let intercept = rescale.intercept == 0 && rescale.isDoublePrecision ? -0.0 : rescale.intercept
     switch (isBigEndian && MemoryLayout<Number>.size > 1, isDouble) {
     case (false, false): for index in 0..<count { target[index] = narrow(Number(littleEndian: load(index))) }
     case (true, false): for index in 0..<count { target[index] = narrow(Number(bigEndian: load(index))) }

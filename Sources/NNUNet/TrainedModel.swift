@@ -124,7 +124,7 @@ public struct TrainedModel: Sendable {
           + "dataset.json ask for \(description.inputChannels) and \(description.outputChannels)",
         hint: "the checkpoint belongs to another dataset or configuration")
     }
-    return try Network(graph: adapted.makeGraph(), weights: weights).optimized(.all)
+    return try Network(graph: adapted.makeGraph(), weights: weights).optimized(.dropDropout)
   }
 
   private static func inputChannelCount(_ configuration: Configuration, _ dataset: DatasetDescription) -> Int {
