@@ -18,6 +18,8 @@ public struct EngineInstaller: Sendable {
   var environment: [String: String]
   /// The packages that can be installed.
   var packages: [Package]
+  /// Whether a folder holds a library that can be loaded.
+  var isUsable: @Sendable (_ folder: String) -> Bool
 
   /// A wheel that has been examined.
   struct Package: Sendable {
@@ -33,6 +35,11 @@ public struct EngineInstaller: Sendable {
     self.search = search
     environment = Subprocess.environment
     packages = Self.knownPackages
+    isUsable = { folder in
+      let search = EngineSearch(explicitPath: folder, environment: [:])
+      guard let library = try? search.openVINOLibraries().first else { return false }
+      return (try? OpenVINOLibrary(path: library)) != nil
+    }
   }
 
   /// Downloads, checks and unpacks the engine called `name`, and returns the folder that holds it now.
@@ -58,14 +65,14 @@ public struct EngineInstaller: Sendable {
       throw Failure(.engine, "there is no folder to install into", hint: "set MICROTOME_HOME to one")
     }
     let destination = Path.join(home, package.version)
-    if Self.isUsable(destination) { return destination }
+    if isUsable(destination) { return destination }
     try Path.makeFolder(home)
     let scratch = try ScratchFolder(in: home)
     let wheel = try download(package, to: scratch.path, isQuiet: isQuiet)
     try check(wheel, package)
     let unpacked = Path.join(scratch.path, "unpacked")
     try unpack(wheel, to: unpacked)
-    guard Self.isUsable(unpacked) else {
+    guard isUsable(unpacked) else {
       throw Failure(.engine, "does not contain a library that can be used", file: wheel)
     }
     // Something damaged may be in the way; it goes together with the scratch folder.
@@ -74,13 +81,6 @@ public struct EngineInstaller: Sendable {
       throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage())", file: destination)
     }
     return destination
-  }
-
-  private static func isUsable(_ folder: String) -> Bool {
-    var search = EngineSearch(explicitPath: folder)
-    search.environment = [:]
-    guard let library = try? search.openVINOLibraries().first else { return false }
-    return (try? OpenVINOLibrary(path: library)) != nil
   }
 
   private func download(_ package: Package, to folder: String, isQuiet: Bool) throws -> String {
@@ -119,7 +119,8 @@ public struct EngineInstaller: Sendable {
     let digest = SHA256.hexadecimal(file.bytes)
     guard digest == package.sha256 else {
       throw Failure(
-        .engine, "the file downloaded is not \(package.engine) \(package.version) as it was published (SHA-256 "
+        .engine,
+        "the file downloaded is not \(package.engine) \(package.version) as it was published (SHA-256 "
           + "\(digest), expected \(package.sha256)); it was deleted", file: Path.split(wheel).name,
         hint: "try again, or check the package index that pip is set to use")
     }

@@ -1,6 +1,6 @@
 import Basics
-import Checkpoints
 import COpenVINO
+import Checkpoints
 import Networks
 
 /// Runs networks with OpenVINO: the default on CPUs, and for Intel GPUs.
