@@ -35,6 +35,9 @@ public struct Configuration: Sendable {
     guard let spacing = json["spacing"]?.doubles, spacing.count == patchSize.count,
       spacing.allSatisfy({ $0 > 0 && $0.isFinite })
     else { throw broken("\"spacing\" does not have one positive number per axis of the patch") }
+    guard patchSize.reduce(1, *) <= 1 << 28 else {
+      throw broken("the patch of \(patchSize.map(String.init).joined(separator: "x")) voxels is too large for any memory")
+    }
     self.patchSize = patchSize
     self.spacing = spacing
     normalizations = try Self.normalizations(json, plans: plans, broken)

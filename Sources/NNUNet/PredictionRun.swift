@@ -33,7 +33,13 @@ public final class PredictionRun: Sendable {
   public struct Summary: Sendable, Equatable {
     public var finished = 0
     public var skipped = 0
-    public var failures: [Failure] = []
+    public var failures: [CaseFailure] = []
+  }
+
+  /// A case that was not segmented, and why.
+  public struct CaseFailure: Sendable, Equatable {
+    public var identifier: String
+    public var failure: Failure
   }
 
   private struct Ahead: Sendable {
@@ -67,7 +73,7 @@ public final class PredictionRun: Sendable {
     let ahead = BoundedQueue<Ahead>(capacity: 1)
     let behind = BoundedQueue<Behind>(capacity: 1)
     let stop = Atomic(false)
-    let failures = Mutex<[Failure]>([])
+    let failures = Mutex<[CaseFailure]>([])
     let threads = DispatchGroup()
     DispatchQueue(label: "microtome.read").async(group: threads) { self.readAhead(wanted, into: ahead, stop: stop) }
     DispatchQueue(label: "microtome.write").async(group: threads) {
@@ -137,18 +143,18 @@ extension PredictionRun {
   /// Runs the networks on everything that was read; returns the cases that failed.
   private func predictAll(
     _ count: Int, from queue: BoundedQueue<Ahead>, into behind: BoundedQueue<Behind>
-  ) throws -> [Failure] {
+  ) throws -> [CaseFailure] {
     // The first case is being read while the networks are compiled.
     let predictor = try Predictor(model: model, engine: engine, options: options)
     emit(.ready(engine: predictor.engineName, precision: predictor.precision, notes: predictor.notes))
-    var failures: [Failure] = []
+    var failures: [CaseFailure] = []
     while let next = queue.pop() {
       do {
         try predict(next, with: predictor, into: behind)
       } catch let failure as Failure {
         if failure.kind == .interrupted || failure.kind == .engine { throw failure }
         let failure = failure.located(in: next.files.images.first ?? next.files.identifier)
-        failures.append(failure)
+        failures.append(CaseFailure(identifier: next.files.identifier, failure: failure))
         emit(.failed(identifier: next.files.identifier, failure: failure))
       }
     }
@@ -180,7 +186,7 @@ extension PredictionRun {
   }
 
   /// Writes results while the next case is predicted.
-  private func writeBehind(_ queue: BoundedQueue<Behind>, failed: (Failure) -> Void) {
+  private func writeBehind(_ queue: BoundedQueue<Behind>, failed: (CaseFailure) -> Void) {
     while let result = queue.pop() {
       do {
         var clock = Stopwatch()
@@ -190,7 +196,7 @@ extension PredictionRun {
         emit(.finished(identifier: result.identifier, output: output, timing: timing))
       } catch {
         let failure = error as? Failure ?? Failure(.internalError, "\(error)")
-        failed(failure)
+        failed(CaseFailure(identifier: result.identifier, failure: failure))
         emit(.failed(identifier: result.identifier, failure: failure))
       }
     }

@@ -24,7 +24,7 @@ struct PredictArguments: ParsableArguments {
 
   @Option(
     name: .customLong("step_size", withSingleDash: true),
-    help: "The distance between patches as a fraction of the patch, above 0 and at most 1.")
+    help: "The distance between patches as a fraction of the patch, at most 1.")
   var step = 0.5
 
   @Flag(name: .customLong("disable_tta"), help: "No averaging over mirrored images: several times faster, less exact.")
@@ -84,8 +84,9 @@ struct PredictArguments: ParsableArguments {
   var withoutCache = false
 
   func validate() throws {
-    guard step > 0, step <= 1 else {
-      throw ValidationError("-step_size is \(step); it must be above 0 and at most 1")
+    // A thousandth of a patch is less than a voxel; nothing lies between two such steps.
+    guard step >= 0.001, step <= 1 else {
+      throw ValidationError("-step_size is \(step); it must be at least 0.001 and at most 1")
     }
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
   }
