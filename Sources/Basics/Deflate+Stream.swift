@@ -39,33 +39,37 @@ enum ZlibStream {
     return (end, written)
   }
 
-  /// The failure that explains why `source` could not be inflated.
-  static func diagnosis(of source: UnsafeRawBufferPointer, wrapper: Wrapper) -> Failure {
+  /// Inflates one stream without keeping the result and returns how many bytes of `source` belonged to it. Throws
+  /// `badInput`, saying what is wrong.
+  static func verify(_ source: UnsafeRawBufferPointer, wrapper: Wrapper) throws -> Int {
     let scratchSize = 1 << 16
     let scratch = UnsafeMutablePointer<UInt8>.allocate(capacity: scratchSize)
     defer { scratch.deallocate() }
     var total = 0
+    let end = try run(source, wrapper: wrapper) { stream in
+      stream.next_out = scratch
+      stream.avail_out = UInt32(scratchSize)
+      return true
+    } produced: {
+      total += $0
+    }
+    switch end {
+    case .streamEnd(let consumed): return consumed
+    case .damaged(let reason):
+      throw Failure(.badInput, "its compressed data are damaged after \(total) bytes: \(reason)", hint: copyHint)
+    case .inputExhausted, .outputFull:
+      throw Failure(.badInput, "its compressed data end early, after \(total) bytes", hint: copyHint)
+    }
+  }
+
+  /// The failure that explains why `source` could not be inflated.
+  static func diagnosis(of source: UnsafeRawBufferPointer, wrapper: Wrapper) -> Failure {
     do {
-      let end = try run(source, wrapper: wrapper) { stream in
-        stream.next_out = scratch
-        stream.avail_out = UInt32(scratchSize)
-        return true
-      } produced: {
-        total += $0
-      }
-      switch end {
-      case .damaged(let reason):
-        return Failure(.badInput, "its compressed data are damaged after \(total) bytes: \(reason)", hint: copyHint)
-      case .inputExhausted:
-        return Failure(.badInput, "its compressed data end early, after \(total) bytes", hint: copyHint)
-      case .streamEnd, .outputFull:
-        return Failure(.badInput, "its compressed data are damaged", hint: copyHint)
-      }
+      _ = try verify(source, wrapper: wrapper)
     } catch let failure as Failure {
       return failure
-    } catch {
-      return Failure(.badInput, "its compressed data are damaged", hint: copyHint)
-    }
+    } catch {}
+    return Failure(.badInput, "its compressed data are damaged", hint: copyHint)
   }
 
   private static let copyHint = "the file was probably not copied or downloaded completely"

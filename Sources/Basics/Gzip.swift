@@ -36,15 +36,25 @@ public enum Gzip {
   /// Decompresses the first `output.count` bytes of the content, or all of it when it is shorter, straight into
   /// `output`, and returns how many there were.
   ///
-  /// A caller that knows the size from a header gets the whole content in one go; one that wants only a header stops
-  /// early and cheaply. Bytes beyond `output` are not looked at. Throws `badInput` for damaged or truncated data.
+  /// Content beyond `output` is checked but not kept: damage in the middle of a file often makes it longer, and only the
+  /// checksum at the end tells. Throws `badInput` for damaged or truncated data.
   public static func decompress(
     _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws -> Int {
     let (written, isComplete) = try inflateMembers(bytes, into: output)
     if isComplete { return written }
     // There is more than fits. libdeflate promises nothing about the buffer in that case; zlib stops where told.
-    return try inflateBeginning(bytes, into: output)
+    let beginning = try inflateBeginning(bytes, into: output)
+    try verify(bytes)
+    return beginning
+  }
+
+  /// Throws `badInput` unless every member decompresses to what its checksum promises.
+  private static func verify(_ bytes: UnsafeRawBufferPointer) throws {
+    var position = 0
+    while hasMagic(UnsafeRawBufferPointer(rebasing: bytes[position...])) {
+      position += try ZlibStream.verify(UnsafeRawBufferPointer(rebasing: bytes[position...]), wrapper: .gzip)
+    }
   }
 
   /// The first bytes of the content, at most `count`. Throws `badInput`.

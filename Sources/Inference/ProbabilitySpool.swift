@@ -40,13 +40,15 @@ public final class ProbabilitySpool: @unchecked Sendable {
     let reserved = posix_fallocate(descriptor, 0, off_t(byteCount))
     guard reserved == 0 else {
       throw Failure(
-        .cannotWrite, "there is no room for \(byteCount) bytes of probabilities: \(systemMessage(reserved))", file: folder,
+        .cannotWrite, "there is no room for \(byteCount) bytes of probabilities: \(systemMessage(reserved))",
+        file: folder,
         hint: "free some space or leave out --save_probabilities")
     }
     guard let address = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), address != MAP_FAILED
     else {
       throw Failure(
-        .cannotWrite, "\(byteCount) bytes of probabilities cannot be mapped into memory: \(systemMessage())", file: folder,
+        .cannotWrite, "\(byteCount) bytes of probabilities cannot be mapped into memory: \(systemMessage())",
+        file: folder,
         hint: "leave out --save_probabilities")
     }
     values = address.bindMemory(to: Float.self, capacity: channels * shape.count)

@@ -80,7 +80,8 @@ public struct PredictionJob: Sendable {
       let output = Path.join(outputFolder, files.identifier + ending)
       if files.images.contains(where: { Path.isSame($0, output) }) {
         throw Failure(
-          .usage, "the segmentation would replace the image", file: output, hint: "choose another output folder with -o")
+          .usage, "the segmentation would replace the image", file: output, hint: "choose another output folder with -o"
+        )
       }
     }
   }
@@ -95,7 +96,8 @@ public struct PredictionJob: Sendable {
       throw Failure(
         .missingInput,
         "\(model.configuration.name) is the second stage of a cascade and needs the segmentations of \(stage)",
-        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)")
+        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)"
+      )
     }
     var job = self
     job.modelFolder = folder

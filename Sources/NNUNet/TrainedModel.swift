@@ -39,21 +39,31 @@ public struct TrainedModel: Sendable {
     let plans = try document(folder, "plans.json", inside: first.plans, Plans.init)
     let plansPath = Path.join(folder, "plans.json")
     guard let configurationName = first.configuration else {
-      throw Failure(.badInput, "the checkpoint does not say which configuration it was trained in", file: firstPath)
+      throw Failure(
+        .badInput, "the checkpoint does not say which configuration it was trained in", file: firstPath,
+        hint: "it was not made by nnU-Net v2; it holds "
+          + (first.root.dictionary?.names.prefix(8).joined(separator: ", ") ?? "no dictionary"))
     }
     let configuration = try locating(plansPath) { try plans.configuration(configurationName) }
     guard configuration.normalizations.count >= dataset.channelCount else {
       throw Failure(
-        .badInput, "the plans normalise \(configuration.normalizations.count) channels, the dataset has \(dataset.channelCount)",
+        .badInput,
+        "the plans normalise \(configuration.normalizations.count) channels, the dataset has \(dataset.channelCount)",
         file: plansPath)
     }
     let networks = try checkpoints.map { path, checkpoint in
       let description = try locating(plansPath) { try self.description(configuration, dataset) }
-      return try locating(path) { try network(description, weights: checkpoint.networkWeights.tensors) }
+      let matched = try locating(path) { try network(description, weights: checkpoint.networkWeights.tensors) }
+      // A patch that the network cannot halve and double again is found out before anything is written.
+      _ = try locating(plansPath) {
+        try matched.graph.shapes(forInput: [1, inputChannelCount(configuration, dataset)] + configuration.patchSize)
+      }
+      return matched
     }
     return TrainedModel(
       path: folder, dataset: dataset, plans: plans, configuration: configuration,
-      trainerName: first.trainerName ?? "unknown", mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks,
+      trainerName: first.trainerName ?? "unknown",
+      mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks,
       folds: folds)
   }
 
@@ -109,7 +119,8 @@ public struct TrainedModel: Sendable {
     guard description.spatialRank == configuration.patchSize.count else {
       throw Failure(
         .badInput,
-        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has \(configuration.patchSize.count)")
+        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has \(configuration.patchSize.count)"
+      )
     }
     return description
   }
@@ -117,7 +128,8 @@ public struct TrainedModel: Sendable {
   /// Pairs the description with a checkpoint's weights, which know better whether there is batch normalisation.
   private static func network(_ description: UNetConfiguration, weights: [String: Tensor]) throws -> Network {
     let adapted = description.adapted(to: try WeightFacts(weights: weights))
-    guard adapted.inputChannels == description.inputChannels, adapted.outputChannels == description.outputChannels else {
+    guard adapted.inputChannels == description.inputChannels, adapted.outputChannels == description.outputChannels
+    else {
       throw Failure(
         .badInput,
         "the weights take \(adapted.inputChannels) channel(s) and give \(adapted.outputChannels); plans.json and "

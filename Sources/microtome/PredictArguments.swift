@@ -59,10 +59,12 @@ struct PredictArguments: ParsableArguments {
   @Flag(name: .customLong("disable_progress_bar"), help: "No progress line.")
   var hidesProgress = false
 
-  @Option(name: .customLong("npp", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
+  @Option(
+    name: .customLong("npp", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
   var preprocessingProcesses = Int(Environment["nnUNet_npp"] ?? "") ?? 3
 
-  @Option(name: .customLong("nps", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
+  @Option(
+    name: .customLong("nps", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
   var exportProcesses = Int(Environment["nnUNet_nps"] ?? "") ?? 3
 
   @Flag(name: .customLong("not_on_device"), help: "Accepted for nnU-Net's sake: memory is bounded here anyway.")

@@ -80,6 +80,17 @@ import Testing
     #expect(message([1, 2, 3]).contains("not gzip"))
   }
 
+  @Test func damageBehindTheExpectedSizeIsFound() throws {
+    var packed = try Gzip.compress(Self.noise(count: 100_000, seed: 7))
+    packed[packed.count - 100] ^= 0x10
+    var buffer = [UInt8](repeating: 0, count: 1000)
+    #expect(throws: Failure.self) {
+      try packed.withUnsafeBytes { packed in
+        try buffer.withUnsafeMutableBytes { try Gzip.decompress(packed, into: $0) }
+      }
+    }
+  }
+
   @Test func aBombIsRefused() throws {
     let packed = try Gzip.compress([UInt8](repeating: 0, count: 40 << 20))
     #expect(packed.count < 100_000)
