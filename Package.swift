@@ -67,7 +67,8 @@ let package = Package(
     tests("Evaluation", uses: ["Imaging"]),
     tests("Reporting", uses: ["Imaging"]),
     tests("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"]),
-    tests("microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation"]),
+    tests(
+      "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
   ],
   cLanguageStandard: .gnu11
 )

@@ -74,16 +74,15 @@ public struct PredictionJob: Sendable {
     return Opened(job: job, model: model, cases: list, previous: previous)
   }
 
-  /// A file without a channel suffix would be replaced by its own segmentation if that goes to the same folder.
+  /// In one folder for images and labels, `scan.nii.gz` (no channel suffix) and `a_0000.nii.gz` (of the case `a`, while
+  /// there is a case `a_0000`) would be replaced by segmentations.
   private func refuseOverwriting(_ cases: [CaseFiles], ending: String) throws {
-    for files in cases {
-      let output = Path.join(outputFolder, files.identifier + ending)
-      if files.images.contains(where: { Path.isSame($0, output) }) {
-        throw Failure(
-          .usage, "the segmentation would replace the image", file: output, hint: "choose another output folder with -o"
-        )
-      }
-    }
+    let images = Set(
+      cases.flatMap(\.images).map { Path.split($0) }.filter { Path.isSame($0.folder, outputFolder) }.map(\.name))
+    guard let files = cases.first(where: { images.contains($0.identifier + ending) }) else { return }
+    throw Failure(
+      .usage, "a segmentation would replace the image", file: Path.join(outputFolder, files.identifier + ending),
+      hint: "choose another output folder with -o")
   }
 
   /// The job that predicts the previous stage of a cascade with the model beside this one.

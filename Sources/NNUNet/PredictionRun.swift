@@ -205,11 +205,16 @@ extension PredictionRun {
   private func write(_ result: Behind) throws -> String {
     let stem = Path.join(outputFolder, result.identifier)
     let path = stem + model.dataset.fileEnding
-    // The label file goes last: its presence is what says that a case is done.
-    if let probabilities = result.probabilities {
-      try ProbabilityFiles.write(probabilities, record: result.record, stem: stem)
+    do {
+      // The label file goes last: its presence is what says that a case is done.
+      if let probabilities = result.probabilities {
+        try ProbabilityFiles.write(probabilities, record: result.record, stem: stem)
+      }
+      try model.plans.reader.write(result.labels, as: path, like: result.record.geometry)
+    } catch {
+      if result.probabilities != nil { ProbabilityFiles.remove(stem: stem) }
+      throw error
     }
-    try model.plans.reader.write(result.labels, as: path, like: result.record.geometry)
     return path
   }
 

@@ -3,6 +3,12 @@ import Checkpoints
 import Imaging
 import Inference
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// `<case>.npz` and `<case>.pkl`, as nnU-Net writes them beside a segmentation, for ensembling.
 enum ProbabilityFiles {
   /// Writes both files, each whole or not at all.
@@ -13,6 +19,12 @@ enum ProbabilityFiles {
     try archive.end()
     try archive.commit()
     try PickleWriter.write(properties(record), to: stem + ".pkl")
+  }
+
+  /// Removes both files, as far as they exist: without a segmentation beside them they would only confuse.
+  static func remove(stem: String) {
+    unlink(stem + ".npz")
+    unlink(stem + ".pkl")
   }
 
   /// The property dictionary nnU-Net needs to write a segmentation on the image's grid.

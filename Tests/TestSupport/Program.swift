@@ -81,7 +81,7 @@ public enum Program {
     }
     let argv = words.map { strdup($0) } + [nil]
     let envp = variables(environment).map { strdup($0) } + [nil]
-    defer { (argv + envp).forEach { free($0) } }
+    defer { for text in argv + envp { free(text) } }
     var child = pid_t()
     let failure = posix_spawn(&child, executable, &actions, &attributes, argv, envp)
     guard failure == 0 else { throw Failure(.internalError, systemMessage(failure), file: executable) }
