@@ -20,7 +20,8 @@ public enum SafetensorsFile {
   public static func read(_ path: String) throws -> StateDictionary { try read(MappedFile(path: path)) }
 
   static func read(_ file: MappedFile) throws -> StateDictionary {
-    try locating(file.path) {
+    defer { withExtendedLifetime(file) {} }
+    return try locating(file.path) {
       var reader = ByteReader(file.bytes)
       let length = try reader.read(UInt64.self)
       guard length <= UInt64(largestHeader) else { throw damaged("its header is unreasonably long") }

@@ -38,6 +38,7 @@ public struct StateDictionary: Sendable {
   /// The same tensors without the name prefixes that wrappers add: a leading `module.` (data parallel training) and
   /// any `_orig_mod.` (`torch.compile`). Throws `badInput` when two names become one.
   public func strippingWrapperPrefixes() throws -> StateDictionary {
+    guard names.contains(where: { $0.hasPrefix("module.") || $0.hasComponent("_orig_mod") }) else { return self }
     var result = StateDictionary()
     for name in names {
       var components = name.split(separator: ".", omittingEmptySubsequences: false).filter { $0 != "_orig_mod" }
@@ -55,7 +56,7 @@ public struct StateDictionary: Sendable {
   /// (`decoder.encoder.`) and every layer again below `all_modules`.
   public var canonical: StateDictionary {
     var result = StateDictionary()
-    for name in names where !name.hasPrefix("decoder.encoder.") && !name.contains(".all_modules.") {
+    for name in names where !name.hasPrefix("decoder.encoder.") && !name.hasComponent("all_modules") {
       result[name] = tensors[name]
     }
     return result
@@ -63,4 +64,11 @@ public struct StateDictionary: Sendable {
 
   /// The number of different storages behind the tensors; parameters with several names count once.
   public var storageCount: Int { Set(tensors.values.map { ObjectIdentifier($0.storage) }).count }
+}
+
+extension String {
+  /// Whether one of the parts between dots is `component`.
+  fileprivate func hasComponent(_ component: String) -> Bool {
+    utf8.split(separator: UInt8(ascii: ".")).contains { $0.elementsEqual(component.utf8) }
+  }
 }

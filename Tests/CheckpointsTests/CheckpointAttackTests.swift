@@ -118,6 +118,8 @@ import Testing
 
   /// As `AtomicFile.write`, which flushes to the disk, and thousands of times is too slow.
   private static func writePlainly(_ bytes: [UInt8], to path: String) throws {
+    // Overwriting a file would flush it, too.
+    unlink(path)
     guard let file = fopen(path, "wb") else { throw Failure(.cannotWrite, systemMessage(), file: path) }
     defer { fclose(file) }
     guard fwrite(bytes, 1, bytes.count, file) == bytes.count else {

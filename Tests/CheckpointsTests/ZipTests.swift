@@ -151,6 +151,16 @@ import Testing
     #expect(archive.members[0].range.lowerBound == 30 + 1 + 20)
   }
 
+  @Test func moreMembersThanPlainZipCanCount() throws {
+    let folder = try TemporaryFolder()
+    let writer = try ZipWriter(path: folder("x.zip"))
+    for number in 0..<66_000 { try writer.add("\(number)", [UInt8(truncatingIfNeeded: number)]) }
+    try writer.commit()
+    let archive = try ZipArchive(path: folder("x.zip"))
+    #expect(archive.members.count == 66_000)
+    #expect(try archive.contents(of: #require(archive.member(named: "65999"))) == [UInt8(truncatingIfNeeded: 65_999)])
+  }
+
   @Test func nothingAppearsWithoutACommit() throws {
     let folder = try TemporaryFolder()
     do {

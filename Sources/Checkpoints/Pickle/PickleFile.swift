@@ -22,8 +22,7 @@ public enum PickleFile {
   public static func value(of bytes: UnsafeRawBufferPointer) throws -> PickleValue {
     guard bytes.count <= maximumSize else { throw PickleMachine.unreasonable }
     let machine = PickleMachine(bytes)
-    var result = PickleResult { _ in throw PickleMachine.malformed }
-    return try result.value(machine.run())
+    return try machine.value(of: machine.run())
   }
 
   /// The value that pickled bytes describe. Throws `badInput`.

@@ -4,7 +4,7 @@ extension PickleMachine {
   /// Carries out one opcode. The cases are in the order of the protocols that introduced them.
   func execute(_ opcode: UInt8) throws {
     if opcode >= 0x80 { return try executeBinary(opcode) }
-    switch Character(Unicode.Scalar(opcode)) {
+    switch Unicode.Scalar(opcode) {
     case "(": try setMark()
     case "0": if stack.count == marks.last { marks.removeLast() } else { _ = try pop() }
     case "1": _ = try popToMark()

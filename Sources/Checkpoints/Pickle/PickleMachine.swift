@@ -12,8 +12,8 @@ final class PickleMachine {
   /// Limits far above any real file: the largest checkpoints have some ten thousand objects.
   enum Limit {
     static let stack = 1 << 20
-    static let nodes = 1 << 22
-    static let memo = 1 << 22
+    static let nodes = 1 << 21
+    static let memo = 1 << 21
   }
 
   var reader: ByteReader
@@ -49,6 +49,18 @@ final class PickleMachine {
       try execute(opcode)
     }
     return try pop()
+  }
+
+  /// Turns what `run` has returned into plain values; `storage` finds the bytes of tensors. Throws `badInput`.
+  func value(
+    of item: PickleItem,
+    storage: @escaping (StorageReference) throws -> TensorStorage = { _ in throw PickleMachine.malformed }
+  ) throws -> PickleValue {
+    // The nodes are taken apart when the machine goes.
+    try withExtendedLifetime(self) {
+      var result = PickleResult(storage: storage)
+      return try result.value(item)
+    }
   }
 
   // MARK: Stack

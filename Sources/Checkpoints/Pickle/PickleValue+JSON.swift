@@ -7,7 +7,7 @@ extension PickleValue {
   /// `badInput` when shared parts make the document unreasonably large.
   public func json() throws -> JSON {
     // Parts may be shared, so that a small pickle can describe a document of any size.
-    var budget = 20_000_000
+    var budget = 4_000_000
     return try json(&budget)
   }
 

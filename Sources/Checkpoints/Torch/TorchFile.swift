@@ -13,7 +13,9 @@ public enum TorchFile {
 
   /// The value that was saved in a mapped file. Throws `badInput`.
   public static func read(_ file: MappedFile) throws -> PickleValue {
-    try locating(file.path) {
+    // The readers look at the bytes through plain pointers.
+    defer { withExtendedLifetime(file) {} }
+    return try locating(file.path) {
       if ZipArchive.hasMagic(file.bytes) { return try TorchArchive(file).value() }
       if TorchLegacyFile.hasMagic(file.bytes) { return try TorchLegacyFile(file: file).value() }
       throw notFromTorch(file.bytes)
@@ -73,12 +75,16 @@ struct TorchArchive {
     var found: [String: TensorStorage] = [:]
     return try stream.withUnsafeBytes { bytes in
       let machine = PickleMachine(bytes, allowsStorages: true)
-      var result = PickleResult { try storage(of: $0, cache: &found) }
-      return try result.value(machine.run())
+      return try machine.value(of: machine.run()) { reference in
+        if let storage = found[reference.key], reference.byteCount ?? .max <= storage.bytes.count { return storage }
+        let storage = try storage(of: reference)
+        found[reference.key] = storage
+        return storage
+      }
     }
   }
 
-  private func storage(of reference: StorageReference, cache: inout [String: TensorStorage]) throws -> TensorStorage {
+  private func storage(of reference: StorageReference) throws -> TensorStorage {
     guard let needed = reference.byteCount, let member = archive.member(named: folder + "data/" + reference.key) else {
       throw Failure(.badInput, "lacks the tensor data \(reference.key)")
     }
@@ -87,10 +93,7 @@ struct TorchArchive {
         .badInput, "its member \(member.name) holds \(member.size) bytes where \(needed) are needed",
         hint: "the file is damaged; download or copy it again")
     }
-    if let storage = cache[reference.key] { return storage }
-    let storage = try archive.storage(of: member)
-    cache[reference.key] = storage
-    return storage
+    return try archive.storage(of: member)
   }
 
   private static func hint(for archive: ZipArchive) -> String {

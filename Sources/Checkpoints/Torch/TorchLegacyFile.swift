@@ -57,7 +57,7 @@ struct TorchLegacyFile {
       _ = try reader.take(length)
       found[key] = try TensorStorage(file: file, range: start..<start + length)
     }
-    var result = PickleResult { reference in
+    return try machine.value(of: root) { reference in
       guard let needed = reference.byteCount, let storage = found[reference.key], needed <= storage.bytes.count else {
         throw Failure(
           .badInput, "lacks the tensor data \(reference.key)",
@@ -65,15 +65,13 @@ struct TorchLegacyFile {
       }
       return storage
     }
-    return try result.value(root)
   }
 
   private func plain(at position: inout Int) throws -> PickleValue {
     let machine = PickleMachine(file.bytes, at: position)
     let item = try machine.run()
     position = machine.reader.position
-    var result = PickleResult { _ in throw PickleMachine.malformed }
-    return try result.value(item)
+    return try machine.value(of: item)
   }
 
   /// Bytes per element of every storage that the main pickle mentions.

@@ -43,6 +43,7 @@ public struct ZipArchive: Sendable {
   /// Reads the directory of an archive. Throws `badInput` for anything malformed.
   public init(file: MappedFile) throws {
     self.file = file
+    defer { withExtendedLifetime(file) {} }
     members = try locating(file.path) { try ZipDirectory(bytes: file.bytes).members() }
     positions = Dictionary(members.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
@@ -54,7 +55,8 @@ public struct ZipArchive: Sendable {
   ///
   /// Throws `badInput` for damaged data, and when there are more than `maximum` bytes.
   public func contents(of member: Member, maximum: Int = .max) throws -> [UInt8] {
-    try locating(file.path) {
+    defer { withExtendedLifetime(file) {} }
+    return try locating(file.path) {
       guard member.size <= maximum else {
         throw Failure(.badInput, "its member \(member.name) is unreasonably large (\(member.size) bytes)")
       }
@@ -72,6 +74,7 @@ public struct ZipArchive: Sendable {
 
   /// Throws `badInput` when the bytes of a member do not have the CRC that the archive notes.
   public func verify(_ member: Member) throws {
+    defer { withExtendedLifetime(file) {} }
     switch member.method {
     case .stored: try locating(file.path) { try check(packedBytes(of: member), of: member) }
     case .deflated: _ = try contents(of: member)
@@ -81,6 +84,7 @@ public struct ZipArchive: Sendable {
   /// The bytes of a member as a storage for tensors: the mapping itself when the member is stored, an unpacked copy
   /// otherwise. The CRC is not checked, so that only the pages that are used get read.
   func storage(of member: Member) throws -> TensorStorage {
+    defer { withExtendedLifetime(file) {} }
     switch member.method {
     case .stored:
       return try TensorStorage(file: file, range: member.range)
