@@ -36,6 +36,7 @@ let package = Package(
     .target(
       name: "CImageCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("tiff")]),
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
+    .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
     module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
@@ -43,7 +44,7 @@ let package = Package(
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
     module("Checkpoints", uses: ["Basics"]),
     module("Networks", uses: ["Checkpoints", "Basics"]),
-    module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CSystem"]),
+    module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CSystem", "COpenVINO"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
     module("Evaluation", uses: ["Imaging", "Basics"]),
     module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),

@@ -18,12 +18,19 @@ public struct CompileOptions: Sendable {
   public var threads: Int?
   /// Where compiled networks are kept between runs; nil keeps none.
   public var cacheFolder: String?
+  /// How many forward passes will be asked for, when that is known. A few are each spread over all cores, many run
+  /// side by side.
+  public var expectedPasses: Int?
 
-  public init(device: String = "CPU", precision: Precision = .auto, threads: Int? = nil, cacheFolder: String? = nil) {
+  public init(
+    device: String = "CPU", precision: Precision = .auto, threads: Int? = nil, cacheFolder: String? = nil,
+    expectedPasses: Int? = nil
+  ) {
     self.device = device
     self.precision = precision
     self.threads = threads
     self.cacheFolder = cacheFolder
+    self.expectedPasses = expectedPasses
   }
 }
 
@@ -52,8 +59,14 @@ public protocol CompiledNetwork: AnyObject, Sendable {
   var precision: Precision { get }
   /// How many requests in flight keep the device busy.
   var concurrentRequests: Int { get }
+  /// What the user should know about how it runs, as sentences: a precision that is only emulated, for example.
+  var notes: [String] { get }
 
   func makeRequest() throws -> any InferenceRequest
+}
+
+extension CompiledNetwork {
+  public var notes: [String] { [] }
 }
 
 /// One forward pass with its own input and output memory: fill `input`, `start`, `wait`, read, and again.
