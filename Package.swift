@@ -36,7 +36,11 @@ let package = Package(
     .target(
       name: "CImageCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("tiff")]),
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
+<<<<<<< HEAD
     .target(name: "COpenVINO"),
+=======
+    .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+>>>>>>> engines
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
     module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),

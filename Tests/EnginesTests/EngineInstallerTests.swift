@@ -98,6 +98,18 @@ import Testing
     #expect(content == [])
   }
 
+<<<<<<< HEAD
+=======
+  @Test func takesBackWhatCannotBeLoaded() throws {
+    try fakePip()
+    var installer = try installer()
+    installer.isUsable = { _ in false }
+    let failure = #expect(throws: Failure.self) { try installer.install("openvino", isQuiet: true) }
+    #expect(failure?.kind == .engine)
+    #expect(content == [])
+  }
+
+>>>>>>> engines
   @Test func replacesWhatIsDamaged() throws {
     try fakePip()
     try Path.makeFolder(root("home/engines/openvino/1.0/libs"))
