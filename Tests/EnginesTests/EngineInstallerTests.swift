@@ -98,8 +98,6 @@ import Testing
     #expect(content == [])
   }
 
-<<<<<<< HEAD
-=======
   @Test func takesBackWhatCannotBeLoaded() throws {
     try fakePip()
     var installer = try installer()
@@ -109,7 +107,6 @@ import Testing
     #expect(content == [])
   }
 
->>>>>>> engines
   @Test func replacesWhatIsDamaged() throws {
     try fakePip()
     try Path.makeFolder(root("home/engines/openvino/1.0/libs"))
