@@ -44,7 +44,8 @@ public struct TrainedModel: Sendable {
     let configuration = try locating(plansPath) { try plans.configuration(configurationName) }
     guard configuration.normalizations.count >= dataset.channelCount else {
       throw Failure(
-        .badInput, "the plans normalise \(configuration.normalizations.count) channels, the dataset has \(dataset.channelCount)",
+        .badInput,
+        "the plans normalise \(configuration.normalizations.count) channels, the dataset has \(dataset.channelCount)",
         file: plansPath)
     }
     let networks = try checkpoints.map { path, checkpoint in
@@ -53,8 +54,8 @@ public struct TrainedModel: Sendable {
     }
     return TrainedModel(
       path: folder, dataset: dataset, plans: plans, configuration: configuration,
-      trainerName: first.trainerName ?? "unknown", mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks,
-      folds: folds)
+      trainerName: first.trainerName ?? "unknown",
+      mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks, folds: folds)
   }
 
   /// The folds of a model folder that have the checkpoint: `0`, `1`, ..., `all`.
@@ -109,7 +110,8 @@ public struct TrainedModel: Sendable {
     guard description.spatialRank == configuration.patchSize.count else {
       throw Failure(
         .badInput,
-        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has \(configuration.patchSize.count)")
+        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has "
+          + "\(configuration.patchSize.count)")
     }
     return description
   }
@@ -117,7 +119,8 @@ public struct TrainedModel: Sendable {
   /// Pairs the description with a checkpoint's weights, which know better whether there is batch normalisation.
   private static func network(_ description: UNetConfiguration, weights: [String: Tensor]) throws -> Network {
     let adapted = description.adapted(to: try WeightFacts(weights: weights))
-    guard adapted.inputChannels == description.inputChannels, adapted.outputChannels == description.outputChannels else {
+    guard adapted.inputChannels == description.inputChannels, adapted.outputChannels == description.outputChannels
+    else {
       throw Failure(
         .badInput,
         "the weights take \(adapted.inputChannels) channel(s) and give \(adapted.outputChannels); plans.json and "

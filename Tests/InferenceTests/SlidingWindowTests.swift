@@ -192,7 +192,8 @@ private final class Recorder: LogitsSink {
     let expected = WholeVolumeReference.labels(logits, sampling: sampling, rule: setup.rule)
 
     let canvas = LabelCanvas(shape: setup.to, transpose: [0, 1, 2], offset: Shape3D(0, 0, 0), isWide: spooled)
-    let spool = spooled
+    let spool =
+      spooled
       ? try ProbabilitySpool(
         channels: 3, shape: setup.to, transpose: [0, 1, 2], offset: Shape3D(0, 0, 0), hasBackground: true,
         folder: "/tmp") : nil
@@ -209,7 +210,8 @@ private final class Recorder: LogitsSink {
     #expect(different <= expected.count / 2000, "\(different) of \(expected.count) voxels differ")
     #expect(Set(expected).count > 1, "the field must have borders")
     if let spool, setup.rule == .largest {
-      let sums = (0..<setup.to.count).map { index in (0..<3).reduce(Float(0)) { $0 + spool.elements[$1 * setup.to.count + index] } }
+      let count = setup.to.count
+      let sums = (0..<count).map { index in (0..<3).reduce(Float(0)) { $0 + spool.elements[$1 * count + index] } }
       #expect(sums.allSatisfy { abs($0 - 1) < 1e-5 })
     }
   }
