@@ -57,15 +57,16 @@ public struct PredictionEstimate {
     line("image    \(image.voxels.channels) channel(s), \(shape) voxels of \(spacing) mm")
     // A cascade's segmentation does not change the grid.
     let record = try CasePreparation(model: model).prepare(image, identifier: files.identifier).record
-    let window = Predictor.window(for: model, shape: record.networkShape, options: opened.job.options)
-    let passes = window.passesPerFold * model.networks.count
-    let tiles = window.grid.starts.map { String($0.count) }.joined(separator: "x")
+    let grid = model.grid(for: record, opened.job.options)
+    let passesPerFold = model.passesPerFold(for: record, opened.job.options)
+    let passes = passesPerFold * model.networks.count
+    let tiles = grid.starts.map { String($0.count) }.joined(separator: "x")
     line(
       "grid     cropped to \(record.cropBox.shape), resampled to \(record.networkShape) voxels of "
         + "\(record.networkSpacing) mm")
     line(
-      "patches  \(window.grid.count) (\(tiles)) of \(window.grid.patchShape), "
-        + "\(window.passesPerFold / window.grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
+      "patches  \(grid.count) (\(tiles)) of \(grid.patchShape), "
+        + "\(passesPerFold / grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
     line("work     \(Self.rounded(Double(cost.operations) * Double(passes) / 1e9)) GFLOP")
     line("memory   about \(memory(record, cost: cost) >> 20) MiB beside the engine's own")
     line("time     about \(Self.rounded(secondsPerPass * Double(passes))) s in the network")

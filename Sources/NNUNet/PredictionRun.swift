@@ -164,7 +164,7 @@ extension PredictionRun {
 
   /// The forward passes of a case, over all folds.
   private func passes(for record: PreparationRecord) -> Int {
-    Predictor.window(for: model, shape: record.networkShape, options: options).passesPerFold * model.networks.count
+    model.passesPerFold(for: record, options) * model.networks.count
   }
 
   private func predict(_ next: Ahead, with predictor: Predictor, into behind: BoundedQueue<Behind>) throws {
