@@ -144,6 +144,13 @@ public enum Path {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// Whether two paths lead to the same file or folder.
+  public static func isSame(_ left: String, _ right: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(left, &first) == 0 && stat(right, &second) == 0 && first.st_dev == second.st_dev
+      && first.st_ino == second.st_ino
+  }
+
   /// The names in a folder, in code point order, without "." and "..". Throws `missingInput`.
   public static func list(_ folder: String) throws -> [String] {
     guard let handle = opendir(folder) else {
@@ -163,6 +170,7 @@ public enum Path {
   /// Creates a folder and its missing parents. Throws `cannotWrite`.
   public static func makeFolder(_ path: String) throws {
     if isFolder(path) || path.isEmpty { return }
+    if exists(path) { throw Failure(.cannotWrite, "is a file, not a folder", file: path) }
     let parent = split(path).folder
     if parent != path, parent != ".", !isFolder(parent) { try makeFolder(parent) }
     guard mkdir(path, 0o777) == 0 || isFolder(path) else {
@@ -178,7 +186,10 @@ public enum Path {
 }
 
 /// The message for the current `errno`.
-public func systemMessage() -> String { String(cString: strerror(errno)) }
+public func systemMessage() -> String { systemMessage(errno) }
+
+/// The message for an error number.
+public func systemMessage(_ number: Int32) -> String { String(cString: strerror(number)) }
 
 private func _write(_ descriptor: Int32, _ base: UnsafeRawPointer, _ count: Int) -> Int {
   #if canImport(Glibc)

@@ -13,8 +13,13 @@ void mt_watch_interruption(void) {
   sigemptyset(&action.sa_mask);
   // SA_RESETHAND restores the default, so that an impatient second signal ends the process.
   action.sa_flags = SA_RESTART | SA_RESETHAND;
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
+  const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+  for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
+    // Whoever started the process with a signal ignored (nohup, a script's background job) wants it to stay so.
+    struct sigaction current;
+    if (sigaction(signals[index], NULL, &current) == 0 && current.sa_handler == SIG_IGN) continue;
+    sigaction(signals[index], &action, NULL);
+  }
 }
 
 int mt_interruption(void) { return received; }

@@ -38,12 +38,16 @@ public final class ProbabilitySpool: @unchecked Sendable {
     unlink(template)
     // Reserving the blocks now turns a full disk into an error here instead of a signal while the mapping is written.
     let reserved = posix_fallocate(descriptor, 0, off_t(byteCount))
-    guard reserved == 0,
-      let address = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), address != MAP_FAILED
+    guard reserved == 0 else {
+      throw Failure(
+        .cannotWrite, "there is no room for \(byteCount) bytes of probabilities: \(systemMessage(reserved))", file: folder,
+        hint: "free some space or leave out --save_probabilities")
+    }
+    guard let address = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), address != MAP_FAILED
     else {
       throw Failure(
-        .cannotWrite, "there is no room for \(byteCount >> 20) MiB of probabilities", file: folder,
-        hint: "free some space or leave out --save_probabilities")
+        .cannotWrite, "\(byteCount) bytes of probabilities cannot be mapped into memory: \(systemMessage())", file: folder,
+        hint: "leave out --save_probabilities")
     }
     values = address.bindMemory(to: Float.self, capacity: channels * shape.count)
     strides = Shape3D(shape.y * shape.x, shape.x, 1).permuted(transpose)

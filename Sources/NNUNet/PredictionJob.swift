@@ -37,9 +37,14 @@ public struct PredictionJob: Sendable {
   ///
   /// A cascade whose previous stage has not been predicted finds that stage's model beside its own and puts it first.
   /// Throws `missingInput`, `badInput` or `usage`, naming what is missing and what there is instead.
-  public func open() throws -> Opened {
+  public func open() throws -> Opened { try open(asStageOf: []) }
+
+  /// - Parameter later: the model folders of the cascade's later stages, which are opened already.
+  private func open(asStageOf later: [String]) throws -> Opened {
     let model = try TrainedModel.load(folder: modelFolder, folds: folds, checkpoint: checkpoint)
     var list = try CaseList.find(at: input, ending: model.dataset.fileEnding)
+    // Files with wrong names are complained about once, by the last stage.
+    if !later.isEmpty { list.unusable = [] }
     let part = options.record
     list.cases = list.cases.enumerated().filter { $0.offset % part.partCount == part.part }.map(\.element)
     var job = self
@@ -49,13 +54,36 @@ public struct PredictionJob: Sendable {
       throw Failure(
         .usage, "segmentations of a previous stage were given, but this model takes none", file: modelFolder,
         hint: "leave out -prev_stage_predictions")
+    case (_?, let folder?):
+      guard Path.isFolder(folder) else {
+        throw Failure(
+          .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,
+          hint: "-prev_stage_predictions takes the folder with the previous stage's segmentations")
+      }
     case (let stage?, nil):
       let first = try previousStage(stage, of: model)
+      let chain = later + [modelFolder]
+      guard !chain.contains(first.modelFolder) else {
+        throw Failure(.badInput, "the stages of the cascade wait for each other in a circle", file: modelFolder)
+      }
       job.options.previousStageFolder = first.outputFolder
-      previous = [try first.open()]
+      previous = [try first.open(asStageOf: chain)]
     default: break
     }
+    try refuseOverwriting(list.cases, ending: model.dataset.fileEnding)
     return Opened(job: job, model: model, cases: list, previous: previous)
+  }
+
+  /// A file without a channel suffix would be replaced by its own segmentation if that goes to the same folder.
+  private func refuseOverwriting(_ cases: [CaseFiles], ending: String) throws {
+    for files in cases {
+      let output = Path.join(outputFolder, files.identifier + ending)
+      if files.images.contains(where: { Path.isSame($0, output) }) {
+        throw Failure(
+          .usage, "the segmentation would replace the image", file: output, hint: "choose another output folder with -o"
+        )
+      }
+    }
   }
 
   /// The job that predicts the previous stage of a cascade with the model beside this one.
@@ -68,7 +96,8 @@ public struct PredictionJob: Sendable {
       throw Failure(
         .missingInput,
         "\(model.configuration.name) is the second stage of a cascade and needs the segmentations of \(stage)",
-        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)")
+        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)"
+      )
     }
     var job = self
     job.modelFolder = folder
@@ -87,21 +116,21 @@ extension PredictionJob.Opened {
   ) throws -> PredictionRun.Summary {
     try Path.makeFolder(job.outputFolder)
     var summary = PredictionRun.Summary()
-    for stage in previous {
-      // Cases that fail in the first stage fail again, for want of a segmentation, in the second; one report is enough.
-      _ = try stage.run(on: engine, report: report)
-    }
+    for stage in previous { summary.failures += try stage.run(on: engine, report: report).failures }
+    // A case that failed in an earlier stage was reported there, and what an older run left of it must not be used.
+    let lost = Set(summary.failures.map(\.identifier))
     try writeSideFiles()
     for path in cases.unusable {
       let failure = Failure(
         .badInput, "the name lacks a channel suffix", file: path,
         hint: "rename it to <case>_0000\(model.dataset.fileEnding)")
-      report(.failed(identifier: Path.split(path).name, failure: failure))
-      summary.failures.append(failure)
+      let name = Path.split(path).name
+      report(.failed(identifier: name, failure: failure))
+      summary.failures.append(PredictionRun.CaseFailure(identifier: name, failure: failure))
     }
     let run = PredictionRun(
       model: model, engine: engine, outputFolder: job.outputFolder, options: job.options, report: report)
-    let predicted = try run.run(cases.cases)
+    let predicted = try run.run(cases.cases.filter { !lost.contains($0.identifier) })
     summary.finished = predicted.finished
     summary.skipped = predicted.skipped
     summary.failures += predicted.failures

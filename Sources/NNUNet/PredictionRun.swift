@@ -33,7 +33,13 @@ public final class PredictionRun: Sendable {
   public struct Summary: Sendable, Equatable {
     public var finished = 0
     public var skipped = 0
-    public var failures: [Failure] = []
+    public var failures: [CaseFailure] = []
+  }
+
+  /// A case that was not segmented, and why.
+  public struct CaseFailure: Sendable, Equatable {
+    public var identifier: String
+    public var failure: Failure
   }
 
   private struct Ahead: Sendable {
@@ -67,7 +73,7 @@ public final class PredictionRun: Sendable {
     let ahead = BoundedQueue<Ahead>(capacity: 1)
     let behind = BoundedQueue<Behind>(capacity: 1)
     let stop = Atomic(false)
-    let failures = Mutex<[Failure]>([])
+    let failures = Mutex<[CaseFailure]>([])
     let threads = DispatchGroup()
     DispatchQueue(label: "microtome.read").async(group: threads) { self.readAhead(wanted, into: ahead, stop: stop) }
     DispatchQueue(label: "microtome.write").async(group: threads) {
@@ -137,14 +143,14 @@ extension PredictionRun {
   /// Runs the networks on everything that was read; returns the cases that failed.
   private func predictAll(
     _ count: Int, from queue: BoundedQueue<Ahead>, into behind: BoundedQueue<Behind>
-  ) throws -> [Failure] {
+  ) throws -> [CaseFailure] {
     // The first case is being read while the networks are compiled. A small one is there at once, and then says how
     // many passes lie ahead.
     var early = queue.pop(within: Self.patience)
-    let passes = (try? early?.prepared.get()).map { self.passes(for: $0.record) / model.networks.count * count }
+    let passes = (try? early?.prepared.get()).map { model.passesPerFold(for: $0.record, options) * count }
     let predictor = try Predictor(model: model, engine: engine, options: options, expectedPasses: passes)
     emit(.ready(engine: predictor.engineName, precision: predictor.precision, notes: predictor.notes))
-    var failures: [Failure] = []
+    var failures: [CaseFailure] = []
     while let next = early ?? queue.pop() {
       early = nil
       do {
@@ -152,7 +158,7 @@ extension PredictionRun {
       } catch let failure as Failure {
         if failure.kind == .interrupted || failure.kind == .engine { throw failure }
         let failure = failure.located(in: next.files.images.first ?? next.files.identifier)
-        failures.append(failure)
+        failures.append(CaseFailure(identifier: next.files.identifier, failure: failure))
         emit(.failed(identifier: next.files.identifier, failure: failure))
       }
     }
@@ -189,7 +195,7 @@ extension PredictionRun {
   }
 
   /// Writes results while the next case is predicted.
-  private func writeBehind(_ queue: BoundedQueue<Behind>, failed: (Failure) -> Void) {
+  private func writeBehind(_ queue: BoundedQueue<Behind>, failed: (CaseFailure) -> Void) {
     while let result = queue.pop() {
       do {
         var clock = Stopwatch()
@@ -199,7 +205,7 @@ extension PredictionRun {
         emit(.finished(identifier: result.identifier, output: output, timing: timing))
       } catch {
         let failure = error as? Failure ?? Failure(.internalError, "\(error)")
-        failed(failure)
+        failed(CaseFailure(identifier: result.identifier, failure: failure))
         emit(.failed(identifier: result.identifier, failure: failure))
       }
     }

@@ -8,7 +8,7 @@ public struct ResultsFolder: Sendable {
 
   /// - Parameter environment: looks up `nnUNet_results`, `nnUNet_raw` and `nnUNet_preprocessed`.
   public init(environment: (String) -> String?) throws {
-    guard let path = environment("nnUNet_results") else {
+    guard let path = environment("nnUNet_results"), !path.isEmpty else {
       throw Failure(
         .usage, "the environment variable nnUNet_results is not set",
         hint: "set it to the folder with the trained models, or give the model folder with -m")
@@ -25,7 +25,12 @@ public struct ResultsFolder: Sendable {
     }
     let digits = String(identifier)
     let prefix = "Dataset" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits
-    let hits = Set(roots.flatMap { (try? Path.list($0)) ?? [] }.filter { $0.hasPrefix(prefix) }).sorted()
+    let hits = Set(
+      roots.flatMap { (try? Path.list($0)) ?? [] }.filter {
+        // Dataset0040 is not Dataset004.
+        $0.hasPrefix(prefix) && $0.dropFirst(prefix.count).first?.isNumber != true
+      }
+    ).sorted()
     guard hits.count == 1, let only = hits.first else {
       let found = hits.isEmpty ? "no dataset has" : "\(hits.joined(separator: " and ")) have"
       throw Failure(.usage, "\(found) the number \(identifier) in \(roots.joined(separator: ", "))")

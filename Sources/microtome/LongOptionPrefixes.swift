@@ -10,8 +10,8 @@ enum LongOptionPrefixes {
   static func expand(_ arguments: [String]) -> [String] {
     arguments.map { argument in
       let name = argument.prefix { $0 != "=" }
-      // Two letters at least: "--c" is an option of its own, and "--" ends the options.
-      guard name.hasPrefix("--"), name.count >= 5, !known.contains(String(name)) else { return argument }
+      // "--" alone ends the options.
+      guard name.hasPrefix("--"), name.count > 2, !known.contains(String(name)) else { return argument }
       let candidates = known.filter { $0.hasPrefix(name) }
       guard candidates.count == 1, let full = candidates.first else { return argument }
       return full + argument.dropFirst(name.count)

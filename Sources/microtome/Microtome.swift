@@ -24,6 +24,8 @@ struct Microtome: ParsableCommand {
   static func main() {
     // Writing to a closed pipe is an error to be handled, not a reason to die in the middle of a case.
     signal(SIGPIPE, SIG_IGN)
+    // So is a file that grows beyond the limit of the user's shell.
+    signal(SIGXFSZ, SIG_IGN)
     let name = Path.split(CommandLine.arguments.first ?? "microtome").name
     let arguments = Array(CommandLine.arguments.dropFirst())
     switch name {

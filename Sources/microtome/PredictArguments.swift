@@ -24,7 +24,7 @@ struct PredictArguments: ParsableArguments {
 
   @Option(
     name: .customLong("step_size", withSingleDash: true),
-    help: "The distance between patches as a fraction of the patch, above 0 and at most 1.")
+    help: "The distance between patches as a fraction of the patch, at most 1.")
   var step = 0.5
 
   @Flag(name: .customLong("disable_tta"), help: "No averaging over mirrored images: several times faster, less exact.")
@@ -59,10 +59,12 @@ struct PredictArguments: ParsableArguments {
   @Flag(name: .customLong("disable_progress_bar"), help: "No progress line.")
   var hidesProgress = false
 
-  @Option(name: .customLong("npp", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
+  @Option(
+    name: .customLong("npp", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
   var preprocessingProcesses = Int(Environment["nnUNet_npp"] ?? "") ?? 3
 
-  @Option(name: .customLong("nps", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
+  @Option(
+    name: .customLong("nps", withSingleDash: true), help: "Accepted for nnU-Net's sake: threads are managed here.")
   var exportProcesses = Int(Environment["nnUNet_nps"] ?? "") ?? 3
 
   @Flag(name: .customLong("not_on_device"), help: "Accepted for nnU-Net's sake: memory is bounded here anyway.")
@@ -84,8 +86,9 @@ struct PredictArguments: ParsableArguments {
   var withoutCache = false
 
   func validate() throws {
-    guard step > 0, step <= 1 else {
-      throw ValidationError("-step_size is \(step); it must be above 0 and at most 1")
+    // A thousandth of a patch is less than a voxel; nothing lies between two such steps.
+    guard step >= 0.001, step <= 1 else {
+      throw ValidationError("-step_size is \(step); it must be at least 0.001 and at most 1")
     }
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
   }

@@ -26,13 +26,18 @@ struct PredictionSession {
     var clock = Stopwatch()
     let summary = try opened.run(on: engine, report: reporter.report)
     reporter.summarize(summary, seconds: clock.lap())
-    if let first = summary.failures.first { throw first.counted(summary.failures.count, of: cases.count) }
+    if let first = summary.failures.first {
+      let total = summary.finished + summary.skipped + summary.failures.count
+      // Each failure was reported when it happened; the first decides the exit code.
+      throw Failure(first.failure.kind, "\(summary.failures.count) of \(total) cases failed")
+    }
   }
 
   /// Prints the plan of the run for each case.
   func explain() throws {
     let opened = try open()
     let engine = try arguments.makeEngine()
+    try checkDevice(of: engine)
     for stage in opened.previous + [opened] {
       try PredictionEstimate(stage, engine: engine).report(Console.print)
     }
@@ -78,12 +83,5 @@ struct PredictionSession {
     guard toleratesNoCases else { throw Failure(.missingInput, message, file: arguments.input) }
     _ = try opened.run(on: engine) { _ in }
     Console.error("warning: \(arguments.input): \(message)")
-  }
-}
-
-extension Failure {
-  /// The failure that stands for a folder run in which `count` of `total` cases failed.
-  fileprivate func counted(_ count: Int, of total: Int) -> Failure {
-    Failure(kind, "\(count) of \(total) cases failed; the first: \(self)")
   }
 }
