@@ -70,6 +70,12 @@ int mt_divide_half(uint16_t *values, float divisor, size_t count) {
 }
 
 MT_MULTIVERSION
+void mt_scale_to_half(uint16_t *out, const double *values, double factor, double divisor, size_t count) {
+  half *restrict target = (half *)out;
+  for (size_t i = 0; i < count; i++) target[i] = (half)(float)(values[i] * factor / divisor);
+}
+
+MT_MULTIVERSION
 void mt_add_rows(float *sum, const float *values, size_t columns, int reversed) {
   float *restrict total = sum;
   const float *restrict value = values;

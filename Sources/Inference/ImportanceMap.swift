@@ -1,3 +1,4 @@
+import CKernels
 import Imaging
 
 #if canImport(Glibc)
@@ -15,22 +16,28 @@ public struct ImportanceMap: Sendable {
   /// IEEE half bit patterns, (Z, Y, X).
   public let bits: [UInt16]
 
-  /// The Gaussian for a patch. An axis of extent 1 that stands for "no axis" (2D networks) has weight one.
-  public init(gaussian shape: Shape3D, isPlanar: Bool) {
+  /// The Gaussian for a patch of 3 (Z, Y, X) or, for a two-dimensional network, 2 (Y, X) extents.
+  public init(gaussian patch: [Int]) {
+    let isPlanar = patch.count == 2
+    let shape = isPlanar ? Shape3D(1, patch[0], patch[1]) : Shape3D(patch[0], patch[1], patch[2])
     self.shape = shape
     let z = isPlanar ? [1] : Self.kernel(shape.z)
     let y = Self.kernel(shape.y)
     let x = Self.kernel(shape.x)
     let peak = (z.max() ?? 1) * (y.max() ?? 1) * (x.max() ?? 1) / 10
-    var values: [Float16] = []
-    values.reserveCapacity(shape.count)
-    for wz in z {
-      for wy in y {
-        for wx in x { values.append(Float16(wz * wy * wx / peak)) }
+    bits = [UInt16](unsafeUninitializedCapacity: shape.count) { buffer, initialized in
+      var row = buffer.baseAddress
+      for wz in z {
+        for wy in y {
+          if let target = row { mt_scale_to_half(target, x, wz * wy, peak, x.count) }
+          row = row.map { $0 + x.count }
+        }
       }
+      initialized = shape.count
+      // The bit patterns of positive half-precision numbers are in the order of the numbers.
+      let smallest = buffer.prefix(shape.count).lazy.filter { $0 != 0 }.min() ?? Float16(1).bitPattern
+      for index in 0..<shape.count where buffer[index] == 0 { buffer[index] = smallest }
     }
-    let smallest = values.lazy.filter { $0 > 0 }.min() ?? 1
-    bits = values.map { ($0 == 0 ? smallest : $0).bitPattern }
   }
 
   /// One everywhere.

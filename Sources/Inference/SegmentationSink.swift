@@ -19,7 +19,8 @@ public final class SegmentationSink: LogitsSink {
 
   /// - Parameter probabilities: also receives the probabilities of every voxel, at the price of interpolating all
   ///   channels everywhere.
-  public init(sampling: GridSampling, rule: LabelReduction, canvas: LabelCanvas, probabilities: ProbabilitySpool? = nil) {
+  public init(sampling: GridSampling, rule: LabelReduction, canvas: LabelCanvas, probabilities: ProbabilitySpool? = nil)
+  {
     self.sampling = sampling
     self.rule = rule
     self.canvas = canvas

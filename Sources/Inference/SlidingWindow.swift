@@ -19,14 +19,12 @@ public struct SlidingWindow: Sendable {
   private let flips: [Flip]
 
   /// - Parameters:
+  ///   - importance: of the grid's patch; the same for all images, so it is made once.
   ///   - mirrorAxes: axes of the patch (0 is its first) over which predictions are averaged; empty for none.
-  public init(image: Shape3D, patch: [Int], step: Double, mirrorAxes: [Int], gaussian: Bool = true) {
-    grid = TileGrid(image: image, patch: patch, step: step)
-    let isPlanar = patch.count == 2
-    importance =
-      gaussian
-      ? ImportanceMap(gaussian: grid.patchShape, isPlanar: isPlanar) : ImportanceMap(uniform: grid.patchShape)
-    flips = Flip.all(of: mirrorAxes.map { isPlanar ? $0 + 1 : $0 })
+  public init(grid: TileGrid, importance: ImportanceMap, mirrorAxes: [Int]) {
+    self.grid = grid
+    self.importance = importance
+    flips = Flip.all(of: mirrorAxes.map { grid.isPlanar ? $0 + 1 : $0 })
   }
 
   /// The number of forward passes for one fold.

@@ -10,8 +10,8 @@ public struct TileGrid: Sendable, Equatable {
   public let imageShape: Shape3D
   /// The patch, (Z, Y, X); Z is 1 for a two-dimensional network.
   public let patchShape: Shape3D
-  /// How many zeros the padding puts before the image along each axis.
-  public let paddingBefore: Shape3D
+  /// Whether the network is two-dimensional.
+  public let isPlanar: Bool
   /// The first voxel of the tiles along Z, Y and X, in image coordinates: negative inside the padding.
   public let starts: [[Int]]
 
@@ -21,11 +21,9 @@ public struct TileGrid: Sendable, Equatable {
   public init(image: Shape3D, patch: [Int], step: Double) {
     let isPlanar = patch.count == 2
     let patchShape = isPlanar ? Shape3D(1, patch[0], patch[1]) : Shape3D(patch[0], patch[1], patch[2])
-    var before = Shape3D(0, 0, 0)
     var starts: [[Int]] = []
     for axis in 0..<3 {
       let missing = max(0, patchShape[axis] - image[axis])
-      before[axis] = missing / 2
       let positions =
         isPlanar && axis == 0
         ? Array(0..<image.z)
@@ -34,7 +32,7 @@ public struct TileGrid: Sendable, Equatable {
     }
     imageShape = image
     self.patchShape = patchShape
-    paddingBefore = before
+    self.isPlanar = isPlanar
     self.starts = starts
   }
 

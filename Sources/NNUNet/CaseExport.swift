@@ -57,7 +57,8 @@ extension ResamplingScheme {
       let axes = (0..<3).map { axis in
         axis == separate
           ? AxisSampling(picking: TorchResampler.nearestExact(input: from[axis], output: to[axis]), of: from[axis])
-          : AxisSampling(TorchResampler.linear(input: from[axis], output: to[axis], fused: separate != nil), of: from[axis])
+          : AxisSampling(
+            TorchResampler.linear(input: from[axis], output: to[axis], fused: separate != nil), of: from[axis])
       }
       return GridSampling(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
     }

@@ -36,8 +36,8 @@ public struct Configuration: Sendable {
       spacing.allSatisfy({ $0 > 0 && $0.isFinite })
     else { throw broken("\"spacing\" does not have one positive number per axis of the patch") }
     guard patchSize.reduce(1, *) <= 1 << 28 else {
-      throw broken(
-        "the patch of \(patchSize.map(String.init).joined(separator: "x")) voxels is too large for any memory")
+      let size = patchSize.map(String.init).joined(separator: "x")
+      throw broken("the patch of \(size) voxels is too large for any memory")
     }
     self.patchSize = patchSize
     self.spacing = spacing
@@ -121,9 +121,8 @@ public struct ResamplingScheme: Sendable, Equatable {
     default:
       throw Failure(
         .badInput, "\"\(key)\" names the function \"\(name)\", which is not known",
-        hint:
-          "known are resample_data_or_seg_to_shape, resample_torch_fornnunet, resample_torch_simple and no_resampling_hack"
-      )
+        hint: "known are resample_data_or_seg_to_shape, resample_torch_fornnunet, resample_torch_simple and "
+          + "no_resampling_hack")
     }
   }
 }

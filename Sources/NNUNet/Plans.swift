@@ -59,7 +59,8 @@ public struct Plans: Sendable {
     }
     guard !heirs.contains(name) else {
       throw Failure(
-        .badInput, "the configurations \((heirs + [name]).joined(separator: " -> ")) inherit from each other in a circle")
+        .badInput,
+        "the configurations \((heirs + [name]).joined(separator: " -> ")) inherit from each other in a circle")
     }
     guard let parent = own["inherits_from"]?.string else { return own }
     var all = try resolved(parent, heirs: heirs + [name])

@@ -31,8 +31,10 @@ public struct PredictionEstimate {
     let compiled = try engine.compile(network, inputShape: inputShape, options: options.compile)
     let secondsPerPass = try Self.measure(compiled)
     line("model    \(model.plans.datasetName), \(model.configuration.name), trained by \(model.trainerName)")
-    line("network  \(network.graph.name), \(Self.millions(cost.parameters)) M parameters, \(cost)")
-    line("engine   \(engine.name) \(engine.version), \(compiled.precision.rawValue), \(Self.rounded(secondsPerPass * 1000)) ms a pass")
+    line("network  \(network.graph.name), \(cost)")
+    line(
+      "engine   \(engine.name) \(engine.version), \(compiled.precision.rawValue), "
+        + "\(Self.rounded(secondsPerPass * 1000)) ms a pass")
     for note in compiled.notes { line("note     \(note)") }
     for files in opened.cases.cases {
       line("")
@@ -55,14 +57,16 @@ public struct PredictionEstimate {
     line("image    \(image.voxels.channels) channel(s), \(shape) voxels of \(spacing) mm")
     // A cascade's segmentation does not change the grid.
     let record = try CasePreparation(model: model).prepare(image, identifier: files.identifier).record
-    let window = Predictor.window(for: model, shape: record.networkShape, options: opened.job.options)
-    let passes = window.passesPerFold * model.networks.count
-    let tiles = window.grid.starts.map { String($0.count) }.joined(separator: "x")
+    let grid = model.grid(for: record, opened.job.options)
+    let passesPerFold = model.passesPerFold(for: record, opened.job.options)
+    let passes = passesPerFold * model.networks.count
+    let tiles = grid.starts.map { String($0.count) }.joined(separator: "x")
     line(
-      "grid     cropped to \(record.cropBox.shape), resampled to \(record.networkShape) voxels of \(record.networkSpacing) mm")
+      "grid     cropped to \(record.cropBox.shape), resampled to \(record.networkShape) voxels of "
+        + "\(record.networkSpacing) mm")
     line(
-      "patches  \(window.grid.count) (\(tiles)) of \(window.grid.patchShape), "
-        + "\(window.passesPerFold / window.grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
+      "patches  \(grid.count) (\(tiles)) of \(grid.patchShape), "
+        + "\(passesPerFold / grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
     line("work     \(Self.rounded(Double(cost.operations) * Double(passes) / 1e9)) GFLOP")
     line("memory   about \(memory(record, cost: cost) >> 20) MiB beside the engine's own")
     line("time     about \(Self.rounded(secondsPerPass * Double(passes))) s in the network")
@@ -99,8 +103,6 @@ public struct PredictionEstimate {
     }
     return shortest
   }
-
-  private static func millions(_ count: Int) -> String { rounded(Double(count) / 1e6) }
 
   /// Three digits or so.
   private static func rounded(_ value: Double) -> String {

@@ -1,7 +1,5 @@
 import Basics
-import Dispatch
 import Engines
-import ImageFormats
 import Imaging
 import Inference
 
@@ -10,32 +8,31 @@ public final class Predictor: Sendable {
   public let model: TrainedModel
   private let options: PredictionOptions
   private let networks: [any CompiledNetwork]
+  private let importance: ImportanceMap
   /// What runs, for the log.
   public let engineName: String
   public var precision: Precision { networks.first?.precision ?? .fp32 }
 
   /// Compiles the model's networks for its patch.
   ///
-  /// Throws `engine` when the engine refuses a network.
-  public init(model: TrainedModel, engine: any Engine, options: PredictionOptions) throws {
+  /// - Parameter expectedPasses: how many forward passes each network is likely to make, if known: a few are scheduled
+  ///   differently from many.
+  /// - Throws: `engine` when the engine refuses a network.
+  public init(
+    model: TrainedModel, engine: any Engine, options: PredictionOptions, expectedPasses: Int? = nil
+  ) throws {
     self.model = model
     self.options = options
+    importance = ImportanceMap(gaussian: model.configuration.patchSize)
     engineName = "\(engine.name) \(engine.version)"
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
-    networks = try model.networks.map { try engine.compile($0, inputShape: shape, options: options.compile) }
+    var compile = options.compile
+    compile.expectedPasses = expectedPasses
+    networks = try model.networks.map { try engine.compile($0, inputShape: shape, options: compile) }
   }
 
   /// How the engine comments on what runs.
   public var notes: [String] { networks.first?.notes ?? [] }
-
-  /// The sliding window over an image on the network's grid.
-  public static func window(
-    for model: TrainedModel, shape: Shape3D, options: PredictionOptions
-  ) -> SlidingWindow {
-    SlidingWindow(
-      image: shape, patch: model.configuration.patchSize, step: options.step,
-      mirrorAxes: options.mirroring ? model.mirrorAxes : [])
-  }
 
   /// Segments one prepared case.
   ///
@@ -47,8 +44,25 @@ public final class Predictor: Sendable {
     _ prepared: consuming PreparedCase, spoolFolder: String?, progress: (Int, Int) throws -> Void
   ) throws -> (labels: LabelMap, probabilities: ProbabilitySpool?) {
     let destination = try model.destination(for: prepared.record, spoolFolder: spoolFolder)
-    let window = Self.window(for: model, shape: prepared.record.networkShape, options: options)
+    let window = SlidingWindow(
+      grid: model.grid(for: prepared.record, options), importance: importance,
+      mirrorAxes: model.mirrorAxes(options))
     try window.run(prepared.voxels, networks: networks, into: destination.sink, progress: progress)
     return (destination.canvas.labels(), destination.probabilities)
+  }
+}
+
+extension TrainedModel {
+  /// The axes to mirror over in a run.
+  func mirrorAxes(_ options: PredictionOptions) -> [Int] { options.mirroring ? mirrorAxes : [] }
+
+  /// The tiles of a prepared case.
+  func grid(for record: PreparationRecord, _ options: PredictionOptions) -> TileGrid {
+    TileGrid(image: record.networkShape, patch: configuration.patchSize, step: options.step)
+  }
+
+  /// The forward passes of a prepared case with one fold.
+  func passesPerFold(for record: PreparationRecord, _ options: PredictionOptions) -> Int {
+    grid(for: record, options).count << mirrorAxes(options).count
   }
 }

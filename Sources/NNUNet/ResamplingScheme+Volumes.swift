@@ -36,7 +36,8 @@ extension ResamplingScheme {
   private func unchanged<Element>(_ volume: Volume<Element>, _ shape: Shape3D) throws -> Volume<Element> {
     guard volume.shape == shape else {
       throw Failure(
-        .badInput, "the plans forbid resampling, but the image's grid (\(volume.shape)) is not the network's (\(shape))")
+        .badInput,
+        "the plans forbid resampling, but the image's grid (\(volume.shape)) is not the network's (\(shape))")
     }
     return volume
   }

@@ -63,8 +63,7 @@ public struct TrainedModel: Sendable {
     return TrainedModel(
       path: folder, dataset: dataset, plans: plans, configuration: configuration,
       trainerName: first.trainerName ?? "unknown",
-      mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks,
-      folds: folds)
+      mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks, folds: folds)
   }
 
   /// The folds of a model folder that have the checkpoint: `0`, `1`, ..., `all`.
@@ -119,8 +118,8 @@ public struct TrainedModel: Sendable {
     guard description.spatialRank == configuration.patchSize.count else {
       throw Failure(
         .badInput,
-        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has \(configuration.patchSize.count)"
-      )
+        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has "
+          + "\(configuration.patchSize.count)")
     }
     return description
   }

@@ -38,7 +38,9 @@ struct Compare: ParsableCommand {
       let name = names[label].map { " \($0)" } ?? ""
       Console.print("Dice \(dice.decimals(4))  label \(label)\(name)")
     }
-    if !labels.isEmpty { Console.print("Dice \((total / Double(labels.count)).decimals(4))  mean of \(labels.count) labels") }
+    if !labels.isEmpty {
+      Console.print("Dice \((total / Double(labels.count)).decimals(4))  mean of \(labels.count) labels")
+    }
     Console.print("voxels that differ: \((100 * confusion.fractionDifferent).decimals(4)) %")
   }
 

@@ -43,8 +43,10 @@ struct Inspect: ParsableCommand {
     field("channels", "\(dataset.channelCount)")
     let labels = dataset.labels
     let kind = labels.hasRegions ? "regions" : "classes"
-    field(kind, labels.foreground.map { "\($0.name) = \($0.labels.map(String.init).joined(separator: "+"))" }
-      .joined(separator: ", "))
+    field(
+      kind,
+      labels.foreground.map { "\($0.name) = \($0.labels.map(String.init).joined(separator: "+"))" }
+        .joined(separator: ", "))
     if let ignore = labels.ignore { field("ignore label", "\(ignore)") }
     for name in try Path.list(path) where name.hasPrefix("fold_") {
       let folder = Path.join(path, name)
@@ -55,9 +57,11 @@ struct Inspect: ParsableCommand {
         folder: path, folds: [String(name.dropFirst("fold_".count))], checkpoint: checkpoint)
       let shape = [1, model.inputChannelCount] + model.configuration.patchSize
       field(
-        "", "\(model.configuration.name), \(model.trainerName), \(model.networks[0].graph.name), patch "
+        "",
+        "\(model.configuration.name), \(model.trainerName), \(model.networks[0].graph.name), patch "
           + "\(model.configuration.patchSize.map(String.init).joined(separator: "x")), spacing "
-          + "\(model.configuration.spacing.map { "\($0)" }.joined(separator: " x ")) mm, mirror axes \(model.mirrorAxes)")
+          + "\(model.configuration.spacing.map { "\($0)" }.joined(separator: " x ")) mm, mirror axes \(model.mirrorAxes)"
+      )
       field("", "\(try model.networks[0].graph.cost(forInput: shape))")
     }
   }

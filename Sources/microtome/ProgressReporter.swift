@@ -61,7 +61,8 @@ final class ProgressReporter: @unchecked Sendable {
     let pace = Double(passes) / max(seconds, 1e-9)
     let left = Double(total - done) / pace
     Console.transient(
-      "case \(begun)/\(caseCount) \(identifier): patch \(done)/\(total), \(pace.brief) patches/s, \(left.duration) left")
+      "case \(begun)/\(caseCount) \(identifier): patch \(done)/\(total), \(pace.brief) patches/s, \(left.duration) left"
+    )
   }
 
   private func say(_ line: String) {

@@ -70,8 +70,7 @@ private final class Recorder: LogitsSink {
   /// Streaming changes when the arithmetic is done, not the arithmetic: bit for bit the same.
   @Test(arguments: setups) func streamedLogitsAreThoseOfTheWholeVolume(_ setup: Setup) throws {
     let image = Self.noise(setup.shape, seed: 7)
-    let window = SlidingWindow(
-      image: image.shape, patch: setup.patch, step: setup.step, mirrorAxes: setup.mirrorAxes)
+    let window = makeWindow(image.shape, patch: setup.patch, step: setup.step, mirrorAxes: setup.mirrorAxes)
     let recorder = Recorder(channels: 3, shape: image.shape)
     var last = (0, 0)
     try window.run(image, networks: setup.networks(), into: recorder) { last = ($0, $1) }
@@ -87,7 +86,7 @@ private final class Recorder: LogitsSink {
     let image = Volume<Float>(shape: Shape3D(1, 16, 24), repeating: 0)
     let network = FormulaNetwork(patch: [16, 16], outputs: 2) { channel, _, _ in channel == 0 ? 0.3 : -1.25 }
     let recorder = Recorder(channels: 2, shape: image.shape)
-    try SlidingWindow(image: image.shape, patch: [16, 16], step: 0.5, mirrorAxes: [])
+    try makeWindow(image.shape, patch: [16, 16], step: 0.5, mirrorAxes: [])
       .run(image, networks: [network], into: recorder) { _, _ in }
     let row0: [Float16] = [
       0.3156738, 0.3007813, 0.3007813, 0.3000488, 0.2998047, 0.2998047, 0.2998047, 0.3000488, 0.2998047, 0.3000488,
@@ -105,7 +104,7 @@ private final class Recorder: LogitsSink {
     let image = Volume<Float>(shape: Shape3D(4, 4, 4), repeating: 1)
     let network = FormulaNetwork(patch: [4, 4, 4], outputs: 2) { _, _, _ in 1e6 }
     #expect(throws: Failure.self) {
-      try SlidingWindow(image: image.shape, patch: [4, 4, 4], step: 0.5, mirrorAxes: [])
+      try makeWindow(image.shape, patch: [4, 4, 4], step: 0.5, mirrorAxes: [])
         .run(image, networks: [network], into: Recorder(channels: 2, shape: image.shape)) { _, _ in }
     }
   }
@@ -115,7 +114,7 @@ private final class Recorder: LogitsSink {
     let network = FormulaNetwork(patch: [8, 8, 8], outputs: 2) { _, value, _ in value }
     var passes = 0
     #expect(throws: Failure(.interrupted, "stop")) {
-      try SlidingWindow(image: image.shape, patch: [8, 8, 8], step: 0.5, mirrorAxes: [])
+      try makeWindow(image.shape, patch: [8, 8, 8], step: 0.5, mirrorAxes: [])
         .run(image, networks: [network], into: Recorder(channels: 2, shape: image.shape)) { done, _ in
           passes = done
           if done == 5 { throw Failure(.interrupted, "stop") }
@@ -192,12 +191,13 @@ private final class Recorder: LogitsSink {
     let expected = WholeVolumeReference.labels(logits, sampling: sampling, rule: setup.rule)
 
     let canvas = LabelCanvas(shape: setup.to, transpose: [0, 1, 2], offset: Shape3D(0, 0, 0), isWide: spooled)
-    let spool = spooled
+    let spool =
+      spooled
       ? try ProbabilitySpool(
         channels: 3, shape: setup.to, transpose: [0, 1, 2], offset: Shape3D(0, 0, 0), hasBackground: true,
         folder: "/tmp") : nil
     let sink = SegmentationSink(sampling: sampling, rule: setup.rule, canvas: canvas, probabilities: spool)
-    try SlidingWindow(image: image.shape, patch: patch, step: 0.5, mirrorAxes: [])
+    try makeWindow(image.shape, patch: patch, step: 0.5, mirrorAxes: [])
       .run(image, networks: [makeNetwork()], into: sink) { _, _ in }
     let labels: [UInt16] =
       switch canvas.labels() {
@@ -209,7 +209,8 @@ private final class Recorder: LogitsSink {
     #expect(different <= expected.count / 2000, "\(different) of \(expected.count) voxels differ")
     #expect(Set(expected).count > 1, "the field must have borders")
     if let spool, setup.rule == .largest {
-      let sums = (0..<setup.to.count).map { index in (0..<3).reduce(Float(0)) { $0 + spool.elements[$1 * setup.to.count + index] } }
+      let count = setup.to.count
+      let sums = (0..<count).map { index in (0..<3).reduce(Float(0)) { $0 + spool.elements[$1 * count + index] } }
       #expect(sums.allSatisfy { abs($0 - 1) < 1e-5 })
     }
   }

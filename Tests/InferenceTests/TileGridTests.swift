@@ -31,7 +31,7 @@ import Testing
 @Suite struct ImportanceMapTests {
   /// Values printed by nnU-Net 2.8.1; they are half-precision numbers, so the comparison is exact.
   @Test func gaussianMatchesTheReferenceInTwoDimensions() {
-    let map = ImportanceMap(gaussian: Shape3D(1, 16, 16), isPlanar: true)
+    let map = ImportanceMap(gaussian: [16, 16])
     let values = map.bits.map { Float16(bitPattern: $0) }
     let row8: [Float16] = [
       0.00335503, 0.02188110, 0.11108398, 0.43945313, 1.35351563, 3.24609375, 6.06640625, 8.828125, 10, 8.828125,
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func valuesBelowHalfPrecisionTakeTheSmallest() {
-    let map = ImportanceMap(gaussian: Shape3D(16, 16, 16), isPlanar: false)
+    let map = ImportanceMap(gaussian: [16, 16, 16])
     let line = map.bits[0..<16].map { Float16(bitPattern: $0) }
     let expected: [Float16] = [
       5.9604645e-8, 5.9604645e-8, 5.9604645e-8, 5.9604645e-8, 1.7881393e-7, 3.5762787e-7, 6.5565109e-7, 1.0132790e-6,
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func largePatchesHoldSubnormalNumbers() {
-    let map = ImportanceMap(gaussian: Shape3D(128, 128, 128), isPlanar: false)
+    let map = ImportanceMap(gaussian: [128, 128, 128])
     // Counted in the reference's map: 8941 filled voxels and 366538 subnormal ones in all, within the few that the
     // outer product rounds differently.
     let subnormal = map.bits.count { $0 < 0x0400 }

@@ -8,7 +8,7 @@ struct WholeVolumeReference {
   static func logits(
     _ image: Volume<Float>, patch: [Int], step: Double, mirrorAxes: [Int], networks: [FormulaNetwork]
   ) -> Volume<Float16> {
-    let window = SlidingWindow(image: image.shape, patch: patch, step: step, mirrorAxes: mirrorAxes)
+    let window = makeWindow(image.shape, patch: patch, step: step, mirrorAxes: mirrorAxes)
     let channels = networks[0].outputShape[1]
     let grid = window.grid
     let size = grid.patchShape
@@ -109,4 +109,11 @@ struct WholeVolumeReference {
       return zip(values, marks).reduce(0) { $1.0 > 0x1p-24 ? $1.1 : $0 }
     }
   }
+}
+
+/// The window over an image of `shape`.
+func makeWindow(_ shape: Shape3D, patch: [Int], step: Double, mirrorAxes: [Int]) -> SlidingWindow {
+  SlidingWindow(
+    grid: TileGrid(image: shape, patch: patch, step: step), importance: ImportanceMap(gaussian: patch),
+    mirrorAxes: mirrorAxes)
 }

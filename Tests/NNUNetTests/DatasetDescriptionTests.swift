@@ -38,27 +38,30 @@ import Testing
 
   @Test func theOldNameOfChannelsWins() throws {
     let dataset = try parse(
-      #"{"modality": {"0": "CT"}, "channel_names": {"0": "a", "1": "b"}, "file_ending": ".nii", "labels": {"background": 0, "x": 1}}"#)
+      #"""
+      {"modality": {"0": "CT"}, "channel_names": {"0": "a", "1": "b"}, "file_ending": ".nii",
+       "labels": {"background": 0, "x": 1}}
+      """#)
     #expect(dataset.channelCount == 1)
   }
 
   @Test(arguments: [
-    (#"{"channel_names": {"0": "CT"}, "labels": {"background": 0}}"#, "file_ending"),
-    (#"{"channel_names": {}, "file_ending": ".nii", "labels": {"background": 0}}"#, "channel_names"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii"}"#, "labels"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"x": 1}}"#, "background"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 1}}"#, "background"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 0, "x": "1"}}"#, "x"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 0, "x": -1}}"#, "x"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 0, "x": 1, "ignore": 1}}"#, "ignore"),
-    (#"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 0, "x": [1, 2]}}"#, "regions_class_order"),
+    (#""labels": {"background": 0}"#, "file_ending"),
+    (#""file_ending": ".nii""#, "labels"),
+    (#""file_ending": ".nii", "channel_names": {}, "labels": {"background": 0}"#, "channel_names"),
+    (#""file_ending": ".nii", "labels": {"x": 1}"#, "background"),
+    (#""file_ending": ".nii", "labels": {"background": 1}"#, "background"),
+    (#""file_ending": ".nii", "labels": {"background": 0, "x": "1"}"#, "x"),
+    (#""file_ending": ".nii", "labels": {"background": 0, "x": -1}"#, "x"),
+    (#""file_ending": ".nii", "labels": {"background": 0, "x": 1, "ignore": 1}"#, "ignore"),
+    (#""file_ending": ".nii", "labels": {"background": 0, "x": [1, 2]}"#, "regions_class_order"),
     (
-      #"{"channel_names": {"0": "CT"}, "file_ending": ".nii", "labels": {"background": 0, "x": [1, 2]}, "regions_class_order": [1, 2]}"#,
+      #""file_ending": ".nii", "labels": {"background": 0, "x": [1, 2]}, "regions_class_order": [1, 2]"#,
       "regions_class_order"
     ),
   ])
   func mistakesAreNamed(text: String, word: String) {
-    let failure = #expect(throws: Failure.self) { try parse(text) }
+    let failure = #expect(throws: Failure.self) { try parse(#"{"channel_names": {"0": "CT"}, \#(text)}"#) }
     #expect(failure?.kind == .badInput)
     #expect(failure?.message.contains(word) == true)
   }

@@ -28,7 +28,8 @@ import Testing
   @Test func coloursOfNeighbouringLabelsDiffer() {
     let colors = (1...40).map { Color.of(label: $0) }
     for (first, second) in zip(colors, colors.dropFirst()) {
-      let distance = abs(Int(first.red) - Int(second.red)) + abs(Int(first.green) - Int(second.green))
+      let distance =
+        abs(Int(first.red) - Int(second.red)) + abs(Int(first.green) - Int(second.green))
         + abs(Int(first.blue) - Int(second.blue))
       #expect(distance > 100)
     }

@@ -25,6 +25,9 @@ void mt_add_half(uint16_t *sum, const uint16_t *other, size_t count);
 /// values = half(float(values) / divisor), in place. Returns nonzero if a result is infinite.
 int mt_divide_half(uint16_t *values, float divisor, size_t count);
 
+/// half[i] = half(float(values[i] * factor / divisor)), the two roundings PyTorch makes from double precision.
+void mt_scale_to_half(uint16_t *half, const double *values, double factor, double divisor, size_t count);
+
 /// sum += values, element by element; `reversed` reads each row of `columns` values backwards.
 void mt_add_rows(float *sum, const float *values, size_t columns, int reversed);
 

@@ -9,7 +9,9 @@ import Testing
     #expect(json.text() == #"{"b": [1, 2.5, NaN], "a": {"\u00e9": null, "x": true}}"#)
   }
 
-  @Test(arguments: ["{", "[1,]", #"{"a" 1}"#, "\"\\ud800\"", "1 2", "", "nul", "[\"\u{1}\"]", String(repeating: "[", count: 5000)])
+  @Test(arguments: [
+    "{", "[1,]", #"{"a" 1}"#, "\"\\ud800\"", "1 2", "", "nul", "[\"\u{1}\"]", String(repeating: "[", count: 5000),
+  ])
   func refusesMalformedText(_ text: String) {
     #expect(throws: Failure.self) { try JSON(parsing: Array(text.utf8)) }
   }
