@@ -36,7 +36,7 @@ let package = Package(
     .target(
       name: "CImageCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("tiff")]),
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
-    .target(name: "COpenVINO"),
+    .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
     module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
@@ -52,7 +52,8 @@ let package = Package(
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
+        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats",
+        "Imaging", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
 

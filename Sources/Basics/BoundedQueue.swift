@@ -38,6 +38,13 @@ public final class BoundedQueue<Item: Sendable>: @unchecked Sendable {
     return item
   }
 
+  /// Waits for the next item for a limited time; nil when none came, and at the end.
+  public func pop(within seconds: Double) -> Item? {
+    guard filled.wait(timeout: .now() + seconds) == .success else { return nil }
+    filled.signal()
+    return pop()
+  }
+
   private func append(_ item: Item?) {
     lock.wait()
     items.append(item)

@@ -72,13 +72,17 @@ public struct EngineInstaller: Sendable {
     try check(wheel, package)
     let unpacked = Path.join(scratch.path, "unpacked")
     try unpack(wheel, to: unpacked)
-    guard isUsable(unpacked) else {
-      throw Failure(.engine, "does not contain a library that can be used", file: wheel)
-    }
     // Something damaged may be in the way; it goes together with the scratch folder.
     rename(destination, Path.join(scratch.path, "previous"))
     guard rename(unpacked, destination) == 0 else {
       throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage())", file: destination)
+    }
+    // Only now, because a library that has been loaded looks for its parts where it was loaded from.
+    guard isUsable(destination) else {
+      rename(destination, unpacked)
+      throw Failure(
+        .engine, "\(name) \(package.version) cannot be used on this machine",
+        hint: "install it in another way and set MICROTOME_\(name.uppercased()) to its folder")
     }
     return destination
   }

@@ -48,7 +48,9 @@ struct Processor: Sendable {
     defer { fclose(file) }
     var buffer = [UInt8](repeating: 0, count: 8192)
     let count = fread(&buffer, 1, buffer.count, file)
-    let text = String(decoding: buffer[..<count], as: UTF8.self)
-    return text.firstRange(of: "\n\n").map { String(text[..<$0.lowerBound]) } ?? text
+    // An empty line ends an entry.
+    let newline = UInt8(ascii: "\n")
+    let end = (1..<max(1, count)).first { buffer[$0] == newline && buffer[$0 - 1] == newline } ?? count
+    return String(decoding: buffer[..<end], as: UTF8.self)
   }
 }

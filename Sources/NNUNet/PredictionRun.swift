@@ -138,11 +138,15 @@ extension PredictionRun {
   private func predictAll(
     _ count: Int, from queue: BoundedQueue<Ahead>, into behind: BoundedQueue<Behind>
   ) throws -> [Failure] {
-    // The first case is being read while the networks are compiled.
-    let predictor = try Predictor(model: model, engine: engine, options: options)
+    // The first case is being read while the networks are compiled. A small one is there at once, and then says how
+    // many passes lie ahead.
+    var early = queue.pop(within: Self.patience)
+    let passes = (try? early?.prepared.get()).map { self.passes(for: $0.record) / model.networks.count * count }
+    let predictor = try Predictor(model: model, engine: engine, options: options, expectedPasses: passes)
     emit(.ready(engine: predictor.engineName, precision: predictor.precision, notes: predictor.notes))
     var failures: [Failure] = []
-    while let next = queue.pop() {
+    while let next = early ?? queue.pop() {
+      early = nil
       do {
         try predict(next, with: predictor, into: behind)
       } catch let failure as Failure {
@@ -155,16 +159,21 @@ extension PredictionRun {
     return failures
   }
 
+  /// Seconds to wait for the first case before the networks are compiled: little beside what compiling takes.
+  private static let patience = 0.02
+
+  /// The forward passes of a case, over all folds.
+  private func passes(for record: PreparationRecord) -> Int {
+    Predictor.window(for: model, shape: record.networkShape, options: options).passesPerFold * model.networks.count
+  }
+
   private func predict(_ next: Ahead, with predictor: Predictor, into behind: BoundedQueue<Behind>) throws {
     try Interruption.check()
     let identifier = next.files.identifier
     let prepared = try next.prepared.get()
     for warning in prepared.warnings { emit(.warning("\(identifier): \(warning)")) }
     let record = prepared.record
-    let passes =
-      Predictor.window(for: model, shape: record.networkShape, options: options).passesPerFold
-      * model.networks.count
-    emit(.began(identifier: identifier, passes: passes))
+    emit(.began(identifier: identifier, passes: passes(for: record)))
     var timing = next.timing
     var clock = Stopwatch()
     let (labels, probabilities) = try predictor.predict(

@@ -16,13 +16,19 @@ public final class Predictor: Sendable {
 
   /// Compiles the model's networks for its patch.
   ///
-  /// Throws `engine` when the engine refuses a network.
-  public init(model: TrainedModel, engine: any Engine, options: PredictionOptions) throws {
+  /// - Parameter expectedPasses: how many forward passes each network is likely to make, if known: a few are scheduled
+  ///   differently from many.
+  /// - Throws: `engine` when the engine refuses a network.
+  public init(
+    model: TrainedModel, engine: any Engine, options: PredictionOptions, expectedPasses: Int? = nil
+  ) throws {
     self.model = model
     self.options = options
     engineName = "\(engine.name) \(engine.version)"
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
-    networks = try model.networks.map { try engine.compile($0, inputShape: shape, options: options.compile) }
+    var compile = options.compile
+    compile.expectedPasses = expectedPasses
+    networks = try model.networks.map { try engine.compile($0, inputShape: shape, options: compile) }
   }
 
   /// How the engine comments on what runs.

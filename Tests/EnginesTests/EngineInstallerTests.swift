@@ -98,6 +98,15 @@ import Testing
     #expect(content == [])
   }
 
+  @Test func takesBackWhatCannotBeLoaded() throws {
+    try fakePip()
+    var installer = try installer()
+    installer.isUsable = { _ in false }
+    let failure = #expect(throws: Failure.self) { try installer.install("openvino", isQuiet: true) }
+    #expect(failure?.kind == .engine)
+    #expect(content == [])
+  }
+
   @Test func replacesWhatIsDamaged() throws {
     try fakePip()
     try Path.makeFolder(root("home/engines/openvino/1.0/libs"))

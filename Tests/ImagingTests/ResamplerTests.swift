@@ -119,7 +119,7 @@ private func isClose(_ a: [Float], _ b: [Float], relative: Float = 3e-7) -> Bool
 
   @Test func labelVector() throws {
     let labels = Volume<Int16>(shape: Shape3D(1, 2, 4), elements: [0, 0, 1, 1, 0, 2, 2, 1])
-    func resized(_ rule: LabelRule) throws -> [Int16] {
+    func resized(_ rule: LabelVoting) throws -> [Int16] {
       try Resampler(order: .linear).resampleLabels(
         labels, to: Shape3D(1, 3, 6), currentSpacing: one, newSpacing: one, rule: rule
       ).elements
