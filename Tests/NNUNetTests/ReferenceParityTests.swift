@@ -73,7 +73,9 @@ struct ReferenceParityTests {
       #expect(differences.max() ?? .infinity < 4e-3)
       #expect(differences.reduce(0) { $0 + Double($1) } / Double(differences.count) < 2e-5)
       let properties = try PickleFile.json(output(identifier + ".pkl"))
-      #expect(properties.text(sortedKeys: true) == (try PickleFile.json(run.answer(identifier + ".pkl"))).text(sortedKeys: true))
+      #expect(
+        properties.text(sortedKeys: true)
+          == (try PickleFile.json(run.answer(identifier + ".pkl"))).text(sortedKeys: true))
     }
   }
 

@@ -5,10 +5,10 @@ Needs a Python with nnunetv2 (2.8.1 made the committed files), SimpleITK, nibabe
 
     make_golden.py OUT [VARIANT ...]
 
-Layout: weights/NAME.pth are checkpoints that several variants share. Each variant is a folder with plans.json,
+Layout: weights/NAME.pth.gz are checkpoints that several variants share. Each variant is a folder with plans.json,
 dataset.json, images/, expected/ and run.json: which checkpoint lies in which fold, and how the model is to be run.
 """
-import copy, json, os, sys, zlib
+import copy, gzip, json, os, sys, zlib
 from pathlib import Path
 
 os.environ.setdefault("nnUNet_raw", "/tmp/none")
@@ -23,15 +23,16 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 torch.set_num_threads(2)
 OUT = Path(sys.argv[1])
+WEIGHTS = OUT.parent / "weights"
 WANTED = sys.argv[2:]
 
 
 # ---------------------------------------------------------------------------------------------------------- images
 def smooth(shape, seed, low=0.0, high=200.0, sigma=2.0):
-    """A blurred random field with values in [low, high]."""
+    """A blurred random field with values in [low, high], in 50 steps so that it compresses well."""
     field = gaussian_filter(np.random.default_rng(seed).normal(size=shape), [min(sigma, n / 4) for n in shape])
     field -= field.min()
-    return low + (high - low) * field / max(field.max(), 1e-9)
+    return low + (high - low) * np.round(50 * field / max(field.max(), 1e-9)) / 50
 
 
 def framed(array, border):
@@ -223,7 +224,7 @@ class Variant:
             for fold in range(self.folds):
                 name = weights if fold == 0 else f"{weights}_fold{fold}"
                 run.append(name)
-                target = OUT / "weights" / f"{name}.pth"
+                target = WEIGHTS / f"{name}.pth"
                 if not target.exists():
                     checkpoint(target, resolved, use, self.dataset, self.channels + extra, self.outputs,
                                seed=fold + zlib.crc32(weights.encode()) % 1000, trainer=self.trainer,
@@ -233,7 +234,7 @@ class Variant:
                 (model / f"fold_{fold}").mkdir(parents=True, exist_ok=True)
                 link = model / f"fold_{fold}" / "checkpoint_final.pth"
                 link.unlink(missing_ok=True)
-                link.symlink_to((OUT / "weights" / f"{name}.pth").resolve())
+                link.symlink_to((WEIGHTS / f"{name}.pth").resolve())
             for name in ("plans.json", "dataset.json"):
                 (model / name).write_bytes((folder / name).read_bytes())
             output = folder / "expected" if use == self.use else OUT.parent / "first" / self.name
@@ -248,10 +249,10 @@ class Variant:
             [w if f == 0 else f"{w}_fold{f}" for f in range(self.folds)] for _, w in stages]))
         if self.write_as:  # The same weights under other names, which nnU-Net itself would not load.
             prefix = self.write_as
-            content = torch.load(OUT / "weights" / f"{self.weights}.pth", weights_only=False)
+            content = torch.load(WEIGHTS / f"{self.weights}.pth", weights_only=False)
             content["network_weights"] = {prefix + k: v for k, v in content["network_weights"].items()}
             name = prefix.strip("_.") + "_" + self.weights
-            torch.save(content, OUT / "weights" / f"{name}.pth")
+            torch.save(content, WEIGHTS / f"{name}.pth")
             weights = {self.use: [name]}
         (folder / "run.json").write_text(json.dumps({
             "configuration": self.use, "weights": weights, "step": self.step, "mirroring": self.mirroring}, indent=1))
@@ -335,12 +336,6 @@ def itk_directions(folder):
     itk(smooth((18, 15, 20), 9), folder / "permuted_0000.nii.gz", (0.9, 1.2, 1), direction=[[0, -1, 0], [0, 0, 1], [-1, 0, 0]])
 
 
-def four_dimensional(folder):
-    array = np.stack([smooth((20, 18, 16), s) for s in (10, 11)], -1)
-    affine = np.diag([1, 1.2, 1.3, 1])
-    nifti(array, folder / "a_0000.nii.gz", affine)
-
-
 def sizes(folder):
     for name, shape in (("small", (9, 12, 16)), ("exact", (16, 16, 16)), ("slice", (1, 20, 24)), ("thin", (20, 1, 5))):
         itk(smooth(shape, 12), folder / f"{name}_0000.nii.gz")
@@ -388,7 +383,6 @@ def all_variants():
     yield Variant("itk_reorient", images=itk_directions, reader="SimpleITKIOWithReorient")
     yield Variant("nrrd", images=one(ending=".nrrd", spacing=(1.2, 1, 1)), ending=".nrrd")
     yield Variant("mha", images=one(ending=".mha", spacing=(1, 1.2, 1)), ending=".mha")
-    yield Variant("nifti_4d", configuration(schemes=["ZScoreNormalization"] * 2), images=four_dimensional)
     yield Variant("nifti_2d", configuration(patch=(16, 16), spacing=(1, 1)),
                   images=case("a", smooth((24, 30), 13), (0.9, 1.1)), **plane)
     thick = one((7, 22, 20), (4.0, 1.0, 0.9))
@@ -437,6 +431,21 @@ def all_variants():
                   weights="cascade", images=one((19, 18, 17), (1.2, 0.9, 1.1)))
     yield Variant("cascade_transposed", configurations=cascade(None), use="3d_cascade_fullres", previous="3d_lowres",
                   weights="cascade", transpose=(2, 0, 1), images=one((18, 21, 20), (1.1, 0.9, 1.2)))
+    yield Variant("cascade_regions", configurations=cascade(None), use="3d_cascade_fullres", previous="3d_lowres",
+                  weights="cascaderegions", images=one((18, 17, 20)), dataset={
+                      "labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3}, "regions_class_order": [1, 2]})
+    yield Variant("cascade_separate_z", configurations=cascade(None), use="3d_cascade_fullres", previous="3d_lowres",
+                  weights="cascade", images=one((7, 22, 20), (4.0, 1.0, 0.9)))
+    yield Variant("gap_in_labels", dataset={"labels": {"background": 0, "b": 4, "a": 2}}, images=one((15, 16, 17)))
+    linear = dict(resampling_fn_data_kwargs=spline(1, order_z=1), resampling_fn_probabilities_kwargs=spline(1, order_z=1))
+    yield Variant("linear_across", configuration(**(aniso | linear)), images=thick)
+    yield Variant("cubic_across", configuration(**aniso, resampling_fn_data_kwargs=spline(3, order_z=3)), images=thick)
+    yield Variant("nearest_data", configuration(spacing=(1.2, 1.3, 0.8), resampling_fn_data_kwargs=spline(0),
+                                                resampling_fn_probabilities_kwargs=spline(0)), images=one((15, 16, 17)))
+    yield Variant("two_coarse_axes", configuration(spacing=(3.5, 3.5, 1), patch=(8, 8, 16)), images=one((8, 9, 24), (4, 4, 1)))
+    yield Variant("ratio_of_three", configuration(spacing=(1, 1, 1)), images=one((16, 17, 9), (0.7, 0.7, 2.1)))
+    yield Variant("regions_torch", configuration(spacing=(1.3, 0.9, 1.1), **TORCH), images=one((16, 17, 18)), dataset={
+        "labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "active": 3}, "regions_class_order": [1, 2, 3]})
     yield Variant("scaled_nifti", images=scaled)
     yield Variant("float_ct", configuration(schemes=["CTNormalization"]), images=one(dtype=np.float32))
 
@@ -455,3 +464,8 @@ for variant in all_variants():
         import traceback
         traceback.print_exc()
         print(f"FAILED {variant.name}: {type(error).__name__}: {error}")
+
+(OUT / "weights").mkdir(exist_ok=True)
+for path in sorted(WEIGHTS.glob("*.pth")):
+    # Most of a small checkpoint is names and padding.
+    (OUT / "weights" / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
