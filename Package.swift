@@ -57,7 +57,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
 
-    .target(name: "TestSupport", dependencies: ["Imaging", "Basics"], path: "Tests/TestSupport", swiftSettings: swift),
+    .target(
+      name: "TestSupport", dependencies: ["Engines", "Imaging", "Basics"], path: "Tests/TestSupport",
+      swiftSettings: swift),
     tests("Basics"),
     tests("Imaging", resources: [.copy("Resources")]),
     tests("ImageFormats", resources: [.copy("Resources")]),
@@ -67,7 +69,9 @@ let package = Package(
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
     tests("Evaluation", uses: ["Imaging"]),
     tests("Reporting", uses: ["Imaging"]),
-    tests("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"]),
+    tests(
+      "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
+      resources: [.copy("Resources")]),
     tests(
       "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
   ],

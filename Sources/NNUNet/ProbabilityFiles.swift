@@ -50,14 +50,9 @@ enum ProbabilityFiles {
     func tuple(_ values: [Double]) -> PickleValue { .tuple(values.map(PickleValue.float)) }
     switch geometry {
     case .itk(_, let spacing, let origin, let direction, let originalOrientation):
-      var entries: [(String, PickleValue)] = [
-        (
-          "sitk_stuff",
-          dictionary([("spacing", tuple(spacing)), ("origin", tuple(origin)), ("direction", tuple(direction))])
-        )
-      ]
+      var entries = [("spacing", tuple(spacing)), ("origin", tuple(origin)), ("direction", tuple(direction))]
       if let originalOrientation { entries.append(("original_orientation", .string(originalOrientation))) }
-      return entries
+      return [("sitk_stuff", dictionary(entries))]
     case .nifti(let affine, let reorientedAffine):
       var entries: [(String, PickleValue)] = [("original_affine", matrix(affine))]
       if let reorientedAffine { entries.append(("reoriented_affine", matrix(reorientedAffine))) }

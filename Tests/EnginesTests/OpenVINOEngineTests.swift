@@ -5,14 +5,6 @@ import Testing
 
 @testable import Engines
 
-/// The OpenVINO that this machine has, for tests that need it.
-enum InstalledOpenVINO {
-  static let engine: OpenVINOEngine? = try? EngineRegistry().engine(named: "openvino") as? OpenVINOEngine
-  static let absence: Comment = "no OpenVINO was found; set MICROTOME_OPENVINO to its folder"
-
-  static func require() throws -> OpenVINOEngine { try #require(engine, absence) }
-}
-
 @Suite(.enabled(if: InstalledOpenVINO.engine != nil, InstalledOpenVINO.absence)) struct OpenVINOEngineTests {
   /// 1e-4 of the largest value: OpenVINO sums in float32 and in another order.
   @Test(arguments: GoldenNetwork.all) func answersAsPyTorch(golden: GoldenNetwork) throws {
