@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import Engines
 import Evaluation
 import Foundation
@@ -79,6 +80,18 @@ struct GoldenModel: Sendable, CustomTestStringConvertible {
       #expect(
         try Self.isWide(Path.join(folder("output"), name)) == Self.isWide(Path.join(golden.expectedFolder, name)))
     }
+  }
+
+  /// nnU-Net's ensembling turns the segmentation back by what it finds here.
+  @Test func originalOrientationIsKeptForEnsembling() throws {
+    let folder = try TemporaryFolder()
+    var job = try GoldenModel("itk_reorient").job(in: folder, output: folder("output"))
+    job.options.saveProbabilities = true
+    #expect(try job.open().run(on: Self.engine) { _ in }.failures == [])
+    let oblique = try PickleFile.read(Path.join(folder("output"), "oblique.pkl"))
+    #expect(oblique["sitk_stuff"]?["original_orientation"]?.string == "LPS")
+    let permuted = try PickleFile.read(Path.join(folder("output"), "permuted.pkl"))
+    #expect(permuted["sitk_stuff"]?["original_orientation"]?.string == "IRP")
   }
 
   /// Whether labels are stored in 16 bits: nnU-Net decides by the largest label that occurs.
