@@ -1,4 +1,5 @@
 import Basics
+import Checkpoints
 import Engines
 import Evaluation
 import Foundation
@@ -53,8 +54,8 @@ struct GoldenModel: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct GoldenModelTests {
-  /// The engine that is fast when it is there, and the one that always is.
-  private static let engines: [any Engine] = [ReferenceEngine()] + (InstalledOpenVINO.engine.map { [$0] } ?? [])
+  /// The engine that is fast when it is there, or the one that always is.
+  private static let engine: any Engine = InstalledOpenVINO.engine ?? ReferenceEngine()
 
   @Test func allArePresent() { #expect(GoldenModel.all.count == 61) }
 
@@ -62,25 +63,35 @@ struct GoldenModel: Sendable, CustomTestStringConvertible {
   /// summation in float32 may turn round a near-tie: 0.05 % of the voxels may differ, and one voxel of a tiny image.
   /// (When the files were made, none did.)
   @Test(arguments: GoldenModel.all) func labelsAreTheReferences(golden: GoldenModel) throws {
-    for engine in Self.engines {
-      let folder = try TemporaryFolder()
-      let opened = try golden.job(in: folder, output: folder("output")).open()
-      let summary = try opened.run(on: engine) { _ in }
-      #expect(summary.failures == [])
-      let names = try Path.list(golden.expectedFolder).filter { $0.hasSuffix(opened.model.dataset.fileEnding) }
-      #expect(summary.finished == names.count && !names.isEmpty)
-      for name in names {
-        let reader = opened.model.plans.reader
-        let ours = try reader.readLabels(Path.join(folder("output"), name))
-        let theirs = try reader.readLabels(Path.join(golden.expectedFolder, name))
-        #expect(ours.geometry == theirs.geometry && ours.spacing == theirs.spacing)
-        let voxels = theirs.labels.shape.count
-        let different = try ours.labels.fractionDifferent(from: theirs.labels) * Double(voxels)
-        #expect(different <= max(1, 5e-4 * Double(voxels)), "\(name) with \(engine.name)")
-        #expect(
-          try Self.isWide(Path.join(folder("output"), name)) == Self.isWide(Path.join(golden.expectedFolder, name)))
-      }
+    let folder = try TemporaryFolder()
+    let opened = try golden.job(in: folder, output: folder("output")).open()
+    let summary = try opened.run(on: Self.engine) { _ in }
+    #expect(summary.failures == [])
+    let names = try Path.list(golden.expectedFolder).filter { $0.hasSuffix(opened.model.dataset.fileEnding) }
+    #expect(summary.finished == names.count && !names.isEmpty)
+    for name in names {
+      let reader = opened.model.plans.reader
+      let ours = try reader.readLabels(Path.join(folder("output"), name))
+      let theirs = try reader.readLabels(Path.join(golden.expectedFolder, name))
+      #expect(ours.geometry == theirs.geometry && ours.spacing == theirs.spacing)
+      let voxels = theirs.labels.shape.count
+      let different = try ours.labels.fractionDifferent(from: theirs.labels) * Double(voxels)
+      #expect(different <= max(1, 5e-4 * Double(voxels)), "\(name) with \(Self.engine.name)")
+      #expect(
+        try Self.isWide(Path.join(folder("output"), name)) == Self.isWide(Path.join(golden.expectedFolder, name)))
     }
+  }
+
+  /// nnU-Net's ensembling turns the segmentation back by what it finds here.
+  @Test func originalOrientationIsKeptForEnsembling() throws {
+    let folder = try TemporaryFolder()
+    var job = try GoldenModel("itk_reorient").job(in: folder, output: folder("output"))
+    job.options.saveProbabilities = true
+    #expect(try job.open().run(on: Self.engine) { _ in }.failures == [])
+    let oblique = try PickleFile.read(Path.join(folder("output"), "oblique.pkl"))
+    #expect(oblique["sitk_stuff"]?["original_orientation"]?.string == "LPS")
+    let permuted = try PickleFile.read(Path.join(folder("output"), "permuted.pkl"))
+    #expect(permuted["sitk_stuff"]?["original_orientation"]?.string == "IRP")
   }
 
   /// Whether labels are stored in 16 bits: nnU-Net decides by the largest label that occurs.

@@ -409,9 +409,9 @@ def all_variants():
     small = configuration(patch=(8, 8, 8))
     for count in (255, 256, 257):
         yield Variant(f"classes_{count}", small, labels=count, images=one((9, 10, 12)))
-    yield Variant("folds", images=one(), folds=2, mirror=(0, 1, 2), weights="mirrored3d")
-    yield Variant("mirror_off", images=one(), mirror=(0, 1, 2), mirroring=False, weights="mirrored3d")
-    yield Variant("mirror_01", images=one(), mirror=(0, 1), weights="mirrored01")
+    yield Variant("folds", images=one((16, 17, 16)), folds=2, mirror=(0, 1, 2), weights="mirrored3d")
+    yield Variant("mirror_off", images=one((16, 17, 16)), mirror=(0, 1, 2), mirroring=False, weights="mirrored3d")
+    yield Variant("mirror_01", images=one((16, 17, 16)), mirror=(0, 1), weights="mirrored01")
     yield Variant("mirror_planar", configuration(patch=(16, 16), spacing=(1, 1)), images=one((3, 24, 21)), mirror=(0, 1),
                   weights="mirrored2d", **plane)
     yield Variant("step_small", images=one((16, 20, 19)), step=0.25)
