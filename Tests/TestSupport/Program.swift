@@ -71,7 +71,11 @@ public enum Program {
     sigaddset(&signals, SIGINT)
     sigaddset(&signals, SIGTERM)
     posix_spawnattr_setsigdefault(&attributes, &signals)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    // Nor must it inherit the signals that a thread of the tests' pool blocks.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
     var executable = path
     var words = [name ?? path] + arguments

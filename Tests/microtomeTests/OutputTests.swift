@@ -71,7 +71,7 @@ import Testing
       let place = try unequalCases()
       try Path.makeFolder(place.output)
       guard mount("tmpfs", place.output, "tmpfs", 0, "size=48k") == 0 else { return }
-      defer { umount2(place.output, Int32(MNT_DETACH.rawValue)) }
+      defer { _ = umount(place.output) }
       let run = try place.predict(Workplace.quick + (savesProbabilities ? ["--save_probabilities"] : []))
       #expect(run.status == 73)
       #expect(run.complaints("b: failed", place.output, "No space left on device") == 1, "\(run.errors)")
@@ -108,8 +108,8 @@ import Testing
   }
 
   @Test func memoryDoesNotGrowWithTheNumberOfCases() throws {
-    // The image takes 12 MiB as floats, but only 27 patches on the network's grid.
-    let image = try TestImage(shape: Shape3D(144, 144, 144), spacing: 0.25, voxel: { _ in 1 }).gzipped
+    // The image takes 12 MiB as floats, but only one patch on the network's grid.
+    let image = try TestImage(shape: Shape3D(144, 144, 144), spacing: 0.11, voxel: { _ in 1 }).gzipped
     func peak(cases: Int) throws -> Int {
       let place = try Workplace()
       for index in 0..<cases { try place.add("case\(index)_0000.nii.gz", image) }

@@ -80,12 +80,12 @@ final class Workplace {
 }
 
 /// Small NIfTI files.
-struct TestImage {
+struct TestImage: Sendable {
   var shape = Shape3D(16, 16, 16)
   var spacing: Float = 1
   /// What the header claims; nil for the truth.
   var dimensions: [Int16]?
-  var voxel: (inout SeededGenerator) -> Float = { Float.random(in: 0..<1, using: &$0) }
+  var voxel: @Sendable (inout SeededGenerator) -> Float = { Float.random(in: 0..<1, using: &$0) }
   var seed: UInt64 = 1
 
   /// The file, not compressed.
