@@ -90,8 +90,8 @@ import Testing
       }
     }
     // Both kinds occur, or the fuzzer tests nothing.
-    #expect(accepted > (target.name == "PNG" ? 0 : target.count / 100))
-    #expect(refused > target.count / 100)
+    #expect(accepted > (target.name == "PNG" ? 0 : target.count / 200))
+    #expect(refused > target.count / 200)
     // Seeds are below 20 KB; with the factors above a reader may need some tens of MB.
     #expect(peakMemory() - memoryBefore < 400 << 20)
   }
