@@ -178,6 +178,17 @@ public enum Path {
     }
   }
 
+  /// Removes a file, or a folder with everything in it, as far as that is possible; links are not followed.
+  public static func removeTree(_ path: String) {
+    var status = stat()
+    if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+      for name in (try? list(path)) ?? [] { removeTree(join(path, name)) }
+      rmdir(path)
+    } else {
+      unlink(path)
+    }
+  }
+
   /// The whole content of a file. Throws `missingInput`.
   public static func read(_ path: String) throws -> [UInt8] {
     let file = try MappedFile(path: path)

@@ -188,15 +188,5 @@ final class ScratchFolder {
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
-  deinit { Self.remove(path) }
-
-  private static func remove(_ path: String) {
-    var status = stat()
-    if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-      for name in (try? Path.list(path)) ?? [] { remove(Path.join(path, name)) }
-      rmdir(path)
-    } else {
-      unlink(path)
-    }
-  }
+  deinit { Path.removeTree(path) }
 }

@@ -40,12 +40,6 @@ public struct ImportanceMap: Sendable {
     }
   }
 
-  /// One everywhere.
-  public init(uniform shape: Shape3D) {
-    self.shape = shape
-    bits = Array(repeating: Float16(1).bitPattern, count: shape.count)
-  }
-
   /// A Gaussian of unit sum centred on index `extent / 2`, zero beyond four sigma.
   private static func kernel(_ extent: Int) -> [Double] {
     let sigma = Double(extent) / 8

@@ -48,15 +48,5 @@ public final class TemporaryFolder {
 
   public func callAsFunction(_ name: String) -> String { Path.join(path, name) }
 
-  deinit { Self.remove(path) }
-
-  private static func remove(_ path: String) {
-    var status = stat()
-    if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-      for name in (try? Path.list(path)) ?? [] { remove(Path.join(path, name)) }
-      rmdir(path)
-    } else {
-      unlink(path)
-    }
-  }
+  deinit { Path.removeTree(path) }
 }
