@@ -49,10 +49,14 @@ let package = Package(
     module("Evaluation", uses: ["Imaging", "Basics"]),
     module("Reporting", uses: ["ImageFormats", "Imaging", "Basics"]),
     module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
+    module(
+      "TotalSegmentator",
+      uses: ["NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats",
+        "TotalSegmentator", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
+        "ImageFormats",
         "Imaging", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
