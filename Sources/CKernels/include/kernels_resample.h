@@ -54,6 +54,15 @@ void mt_linear_row(
 /// result[i] = weight0 * a[i] + weight1 * b[i], rounded to float once.
 void mt_blend_to_float(const double *a, const double *b, double weight0, double weight1, float *result, size_t count);
 
+/// One output row of a linear resize from four input rows, (y0, z0), (y0, z1), (y1, z0), (y1, z1), whose eight products
+/// are added in scipy.ndimage's order, x outermost. `truncates` drops fractions as a conversion to int32 does.
+void mt_corner_row(
+    const float *const *rows, const double *weights_y, const double *weights_z, const mt_linear_axis *axis,
+    bool truncates, float *result);
+
+/// Drops fractions as a conversion to int32 does; what does not fit becomes -2^31.
+void mt_truncate(const float *source, float *result, size_t count);
+
 /// Which label wins a voxel, given each label's share of it.
 typedef enum {
   /// The largest share; ties go to the nearest sample's label, then to the smallest.
