@@ -70,37 +70,3 @@ struct Matrix3: Equatable, Sendable {
     ]
   }
 }
-
-/// A matrix and a translation: index (i, j, k) to world millimetres.
-struct Affine: Equatable, Sendable {
-  var matrix: Matrix3
-  var translation: [Double]
-
-  init(matrix: Matrix3, translation: [Double]) {
-    self.matrix = matrix
-    self.translation = translation
-  }
-
-  /// From three rows of four.
-  init(rows: [Double]) {
-    matrix = Matrix3((0..<9).map { rows[$0 / 3 * 4 + $0 % 3] })
-    translation = [rows[3], rows[7], rows[11]]
-  }
-
-  /// Row-major 4x4.
-  var values: [Double] {
-    (0..<16).map { index in
-      let (row, column) = (index / 4, index % 4)
-      if row == 3 { return column == 3 ? 1 : 0 }
-      return column == 3 ? translation[row] : matrix[row, column]
-    }
-  }
-
-  /// Whether translations, column lengths and column directions agree.
-  func isClose(to other: Affine, within tolerance: Double) -> Bool {
-    let (unit, otherUnit) = (matrix.unitColumns(), other.matrix.unitColumns())
-    return zip(translation, other.translation).allSatisfy { abs($0 - $1) <= tolerance }
-      && (0..<3).allSatisfy { abs(matrix.columnNorm($0) - other.matrix.columnNorm($0)) <= tolerance }
-      && zip(unit.values, otherUnit.values).allSatisfy { abs($0 - $1) <= tolerance }
-  }
-}

@@ -3,7 +3,7 @@ import Imaging
 
 extension Orientation {
   /// The voxels in the new arrangement.
-  func apply<Element>(to volume: Volume<Element>) -> Volume<Element> {
+  public func apply<Element>(to volume: Volume<Element>) -> Volume<Element> {
     if isIdentity { return volume }
     let shape = volume.shape
     let oldSizes = [shape.x, shape.y, shape.z]

@@ -2,21 +2,33 @@ import Basics
 import Imaging
 
 /// A re-arrangement of index axes: new axis `i` is old axis `axis[i]`, run backwards where `isFlipped[i]`.
-struct Orientation: Equatable, Sendable {
+public struct Orientation: Equatable, Sendable {
   /// Index order (x, y, z).
   var axis: [Int]
   var isFlipped: [Bool]
 
-  static let identity = Orientation(axis: [0, 1, 2], isFlipped: [false, false, false])
+  public static let identity = Orientation(axis: [0, 1, 2], isFlipped: [false, false, false])
 
-  var isIdentity: Bool { self == .identity }
+  public var isIdentity: Bool { self == .identity }
 
   /// Undoes this re-arrangement.
-  var inverse: Orientation {
+  public var inverse: Orientation {
     var result = Orientation.identity
     for new in 0..<3 {
       result.axis[axis[new]] = new
       result.isFlipped[axis[new]] = isFlipped[new]
+    }
+    return result
+  }
+
+  /// The box of the image before that becomes `box`. Axes are (Z, Y, X); `shape` is the image's before.
+  public func original(_ box: Box3D, of shape: Shape3D) -> Box3D {
+    var result = box
+    for new in 0..<3 {
+      let old = 2 - axis[new]
+      let (lower, upper) = (box.lower[2 - new], box.upper[2 - new])
+      result.lower[old] = isFlipped[new] ? shape[old] - upper : lower
+      result.upper[old] = isFlipped[new] ? shape[old] - lower : upper
     }
     return result
   }
@@ -97,7 +109,7 @@ struct Orientation: Equatable, Sendable {
 
   /// The re-arrangement to the closest RAS+ axes: each index axis in turn takes the world axis it is most along, of
   /// those still free, after shears are removed. Throws `badInput` for an affine that has collapsed.
-  init(closestCanonical affine: Affine) throws {
+  public init(closestCanonical affine: Affine) throws {
     guard var rotation = affine.matrix.unitColumns().polarFactor() else {
       throw Failure(.badInput, "has a degenerate affine, so that its orientation is unknown")
     }
@@ -114,8 +126,8 @@ struct Orientation: Equatable, Sendable {
     }
   }
 
-  /// The affine of the re-arranged image. `sizes` are those before, index order.
-  func apply(to affine: Affine, sizes: [Int]) -> Affine {
+  /// The affine of the re-arranged image. `sizes` are those before, index order (x, y, z).
+  public func apply(to affine: Affine, sizes: [Int]) -> Affine {
     var result = affine
     for new in 0..<3 {
       let old = axis[new]

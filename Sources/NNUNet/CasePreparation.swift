@@ -28,6 +28,20 @@ public struct PreparationRecord: Sendable {
   public let networkShape: Shape3D
 }
 
+/// An image transposed and cropped to what is not zero: the part of preparation that does not depend on the model, but for
+/// the order of axes.
+public struct CroppedCase: Sendable {
+  /// (C, Z, Y, X) in the network's frame.
+  var voxels: Volume<Float>
+  let originalShape: Shape3D
+  let originalSpacing: Vector3D
+  let geometry: SourceGeometry
+  let shapeBeforeCropping: Shape3D
+  let cropBox: Box3D
+  let spacing: Vector3D
+  let warnings: [String]
+}
+
 /// Brings images to the network's grid: transpose, crop, normalise, resample (nnU-Net's DefaultPreprocessor).
 public struct CasePreparation: Sendable {
   private let plans: Plans
@@ -40,6 +54,19 @@ public struct CasePreparation: Sendable {
     dataset = model.dataset
   }
 
+  /// Whether the crop made for another model's preparation serves this one.
+  public func sharesCrop(with other: CasePreparation) -> Bool {
+    plans.transposeForward == other.plans.transposeForward && dataset.channelCount == other.dataset.channelCount
+  }
+
+  /// Whether another model's preparation gives the same network input.
+  public func isEquivalent(to other: CasePreparation) -> Bool {
+    sharesCrop(with: other) && configuration.previousStage == nil && other.configuration.previousStage == nil
+      && configuration.normalizations == other.configuration.normalizations
+      && configuration.imageResampling == other.configuration.imageResampling
+      && configuration.spacing == other.configuration.spacing
+  }
+
   /// Prepares one case.
   ///
   /// - Parameter previousStage: the segmentation the first stage of a cascade made, on the image's own grid.
@@ -47,44 +74,56 @@ public struct CasePreparation: Sendable {
   public func prepare(
     _ image: consuming Image, identifier: String, previousStage: Volume<Float>? = nil
   ) throws -> PreparedCase {
-    let originalShape = image.voxels.shape
-    let originalSpacing = image.spacing
-    let geometry = image.geometry
-    let warnings = image.warnings
+    try prepare(crop(image), identifier: identifier, previousStage: previousStage)
+  }
+
+  /// Transposes an image and crops it. Throws `badInput` when the image does not fit the model.
+  public func crop(_ image: consuming Image) throws -> CroppedCase {
     try check(image)
-    let spacing = originalSpacing.permuted(plans.transposeForward)
+    let originalShape = image.voxels.shape
     let transposed = image.voxels.permuted(plans.transposeForward)
     image.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
-    let shapeBeforeCropping = transposed.shape
-
     let box = NonzeroCrop.boundingBox(of: transposed)
-    var voxels = try transposed.cropped(to: box)
+    return CroppedCase(
+      voxels: try transposed.cropped(to: box), originalShape: originalShape, originalSpacing: image.spacing,
+      geometry: image.geometry, shapeBeforeCropping: transposed.shape, cropBox: box,
+      spacing: image.spacing.permuted(plans.transposeForward), warnings: image.warnings)
+  }
+
+  /// Prepares a case whose crop is known. Parameters and errors as above.
+  public func prepare(
+    _ cropped: consuming CroppedCase, identifier: String, previousStage: Volume<Float>? = nil
+  ) throws -> PreparedCase {
+    let record = try record(of: cropped)
+    let warnings = cropped.warnings
+    var voxels = cropped.voxels
+    // Unless the caller keeps the crop for another model, its voxels are normalised in place.
+    cropped.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
     let needsMask =
       previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains(.zScore(masked: true))
     let mask = needsMask ? NonzeroCrop.filledMask(of: voxels) : nil
     for channel in 0..<voxels.channels {
       try configuration.normalizations[channel].apply(to: &voxels, channel: channel, mask: mask)
     }
-
-    let networkSpacing = configuration.targetSpacing(for: spacing)
-    let networkShape = try self.networkShape(of: box.shape, spacing: spacing, networkSpacing: networkSpacing)
     var resampled = try configuration.imageResampling.resample(
-      voxels, to: networkShape, from: spacing, to: networkSpacing)
+      voxels, to: record.networkShape, from: record.spacing, to: record.networkSpacing)
     if let previousStage {
-      let stage = try segmentationChannels(
-        previousStage, box: box, mask: mask, spacing: spacing, networkSpacing: networkSpacing,
-        networkShape: networkShape)
+      let stage = try segmentationChannels(previousStage, mask: mask, record: record)
       resampled = Volume(
-        channels: resampled.channels + stage.channels, shape: networkShape,
+        channels: resampled.channels + stage.channels, shape: record.networkShape,
         elements: resampled.elements + stage.elements)
     }
-    return PreparedCase(
-      identifier: identifier, voxels: resampled,
-      record: PreparationRecord(
-        originalShape: originalShape, originalSpacing: originalSpacing, geometry: geometry,
-        shapeBeforeCropping: shapeBeforeCropping, cropBox: box, spacing: spacing, networkSpacing: networkSpacing,
-        networkShape: networkShape),
-      warnings: warnings)
+    return PreparedCase(identifier: identifier, voxels: resampled, record: record, warnings: warnings)
+  }
+
+  private func record(of cropped: borrowing CroppedCase) throws -> PreparationRecord {
+    let networkSpacing = configuration.targetSpacing(for: cropped.spacing)
+    return PreparationRecord(
+      originalShape: cropped.originalShape, originalSpacing: cropped.originalSpacing, geometry: cropped.geometry,
+      shapeBeforeCropping: cropped.shapeBeforeCropping, cropBox: cropped.cropBox, spacing: cropped.spacing,
+      networkSpacing: networkSpacing,
+      networkShape: try networkShape(
+        of: cropped.cropBox.shape, spacing: cropped.spacing, networkSpacing: networkSpacing))
   }
 
   private func check(_ image: borrowing Image) throws {
@@ -115,10 +154,10 @@ public struct CasePreparation: Sendable {
 
   /// The previous stage's segmentation as one channel per foreground label on the network's grid.
   private func segmentationChannels(
-    _ segmentation: Volume<Float>, box: Box3D, mask: Volume<UInt8>?, spacing: Vector3D, networkSpacing: Vector3D,
-    networkShape: Shape3D
+    _ segmentation: Volume<Float>, mask: Volume<UInt8>?, record: PreparationRecord
   ) throws -> Volume<Float> {
-    var labels = try segmentation.permuted(plans.transposeForward).cropped(to: box)
+    let networkShape = record.networkShape
+    var labels = try segmentation.permuted(plans.transposeForward).cropped(to: record.cropBox)
     if let mask {
       for index in labels.elements.indices where labels.elements[index] == 0 && mask.elements[index] == 0 {
         labels.elements[index] = -1
@@ -127,7 +166,7 @@ public struct CasePreparation: Sendable {
     let whole = Volume<Int16>(
       shape: labels.shape, elements: labels.elements.map { Int16(exactly: $0.rounded(.towardZero)) ?? -1 })
     let resampled = try configuration.segmentationResampling.resample(
-      labels: whole, to: networkShape, from: spacing, to: networkSpacing)
+      labels: whole, to: networkShape, from: record.spacing, to: record.networkSpacing)
     let foreground = dataset.labels.foregroundLabels
     return Volume(channels: foreground.count, shape: networkShape) { target in
       for (channel, label) in foreground.enumerated() {
