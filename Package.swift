@@ -38,6 +38,8 @@ let package = Package(
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
     .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // The file becomes part of the program by way of the C source.
+    .target(name: "CTaskCatalogue", exclude: ["tasks.json"]),
 
     module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
@@ -51,7 +53,10 @@ let package = Package(
     module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
     module(
       "TotalSegmentator",
-      uses: ["NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
+      uses: [
+        "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
+        "CTaskCatalogue",
+      ]),
     .executableTarget(
       name: "microtome",
       dependencies: [
@@ -76,6 +81,7 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
+    tests("TotalSegmentator", uses: ["Imaging", "Basics"]),
     tests(
       "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
   ],

@@ -4,13 +4,13 @@ import Imaging
 ///
 /// Tasks are data: they are read from a catalogue (see `TaskCatalogue`), and a user can add their own.
 public struct SegmentationTask: Sendable, Equatable {
-  public enum Modality: String, Sendable {
+  public enum Modality: String, Sendable, CaseIterable {
     case ct = "CT"
     case mr = "MR"
   }
 
   /// What the flag for the fast variant does.
-  public enum FastFlag: String, Sendable {
+  public enum FastFlag: String, Sendable, CaseIterable {
     /// It selects the fast variant.
     case selects
     /// It is an error.
@@ -78,7 +78,7 @@ public struct TaskPart: Sendable, Equatable {
 
 /// A segmentation made first to see where in the image something is: a variant of some task.
 public struct RoughModel: Sendable, Equatable {
-  public enum Choice: String, Sendable {
+  public enum Choice: String, Sendable, CaseIterable {
     case standard = "default"
     case fast
     case fastest
