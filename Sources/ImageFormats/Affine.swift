@@ -58,3 +58,17 @@ public struct Affine: Equatable, Sendable {
       && zip(unit.values, otherUnit.values).allSatisfy { abs($0 - $1) <= tolerance }
   }
 }
+
+extension SourceGeometry {
+  /// The geometry ITK finds for a volume with this affine (RAS): spacing in single precision, axes and origin in LPS.
+  public static func itk(volumeAffine affine: Affine) -> SourceGeometry {
+    let sizes = affine.voxelSizes
+    let signs = [-1.0, -1.0, 1.0]
+    let direction = (0..<9).map { index in
+      signs[index / 3] * affine.matrix[index / 3, index % 3] / affine.matrix.columnNorm(index % 3)
+    }
+    return .itk(
+      dimensions: 3, spacing: [sizes.x, sizes.y, sizes.z], origin: zip(signs, affine.translation).map(*),
+      direction: direction, originalOrientation: nil)
+  }
+}

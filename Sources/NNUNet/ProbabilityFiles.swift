@@ -10,9 +10,11 @@ import Inference
 #endif
 
 /// `<case>.npz` and `<case>.pkl`, as nnU-Net writes them beside a segmentation, for ensembling.
-enum ProbabilityFiles {
+public enum ProbabilityFiles {
   /// Writes both files, each whole or not at all.
-  static func write(_ probabilities: ProbabilitySpool, record: PreparationRecord, stem: String) throws {
+  ///
+  /// - Parameter stem: the path without its extension.
+  public static func write(_ probabilities: ProbabilitySpool, record: PreparationRecord, stem: String) throws {
     let archive = try NPZWriter(path: stem + ".npz")
     try archive.begin("probabilities", shape: [probabilities.channels] + probabilities.shape.axes)
     try archive.append(probabilities.elements)

@@ -50,7 +50,10 @@ final class TaskModels {
     let checkpoint = "checkpoint_final.pth"
     let folds = try weights.folds(of: part, in: folder)
     let model = try TrainedModel.load(folder: folder, folds: folds, checkpoint: checkpoint)
-    try check(model, part)
+    if model.dataset.channelCount != 1 {
+      throw Failure(
+        .badInput, "the model takes \(model.dataset.channelCount) channels; tasks have images of one", file: folder)
+    }
     var options = PredictionOptions()
     options.step = step
     options.mirroring = false
@@ -60,17 +63,5 @@ final class TaskModels {
     if keeps { loaded[key] = result }
     ready(predictor)
     return result
-  }
-
-  /// Weights of other classes than the catalogue's would be given wrong names.
-  private func check(_ model: TrainedModel, _ part: TaskPart) throws {
-    let labels = model.dataset.labels
-    guard model.dataset.channelCount == 1, labels.foreground.count == part.classCount else {
-      throw Failure(
-        .badInput,
-        "the model takes \(model.dataset.channelCount) channel(s) and finds \(labels.foreground.count) classes; the task "
-          + "expects 1 and \(part.classCount)", file: model.path,
-        hint: "the weights belong to another release of the task; download them again")
-    }
   }
 }
