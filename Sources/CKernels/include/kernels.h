@@ -5,7 +5,9 @@
 #include "kernels_labels.h"
 #include "kernels_layout.h"
 #include "kernels_logits.h"
+#include "kernels_morphology.h"
 #include "kernels_resample.h"
+#include "kernels_runs.h"
 #include "kernels_scan.h"
 
 #endif

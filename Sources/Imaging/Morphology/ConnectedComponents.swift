@@ -20,32 +20,14 @@ public struct ConnectedComponents: Sendable {
       sizes = []
       return
     }
-    var numbers = [Int32](repeating: 0, count: found.runs.count)
-    var sizes: [Int] = []
-    for (index, root) in found.roots.enumerated() {
-      if Int(root) == index {
-        sizes.append(0)
-        numbers[index] = Int32(truncatingIfNeeded: sizes.count)
-      }
-      let run = found.runs[index]
-      numbers[index] = numbers[Int(root)]
-      sizes[Int(numbers[index]) - 1] += Int(run.end - run.start)
-    }
-    self.sizes = sizes
-    let numberOfRun = numbers
+    sizes = found.sizes()
     labels = Volume(shape: shape) { result in
       guard let base = result.baseAddress else { return }
       let target = Shared(base)
       Parallel.ranges(shape.count, minimum: 1 << 16) { range in
         (target.value + range.lowerBound).initialize(repeating: 0, count: range.count)
       }
-      found.forEachPiece { indices in
-        for index in indices {
-          let run = found.runs[index]
-          let row = target.value + Int(run.row) * shape.x
-          for x in Int(run.start)..<Int(run.end) { row[x] = numberOfRun[index] }
-        }
-      }
+      found.paint((0..<found.componentCount).map { Int32(truncatingIfNeeded: $0 + 1) }, over: base)
     }
   }
 }

@@ -45,12 +45,6 @@ private func keepLargest<Label: FixedWidthInteger & BitwiseCopyable & Sendable>(
     guard let found else { return }
     let sizes = found.sizes()
     let largest = sizes.max() ?? 0
-    found.forEachPiece { indices in
-      for index in indices where sizes[Int(found.roots[index])] < largest {
-        let run = found.runs[index]
-        let row = voxels.value + Int(run.row) * shape.x
-        for x in Int(run.start)..<Int(run.end) { row[x] = background }
-      }
-    }
+    found.paint(sizes.map { $0 < largest ? background : nil }, over: voxels.value)
   }
 }
