@@ -78,7 +78,10 @@ public struct JSONObject: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     positions = [:]
   }
 
-  public init(dictionaryLiteral elements: (String, JSON)...) {
+  public init(dictionaryLiteral elements: (String, JSON)...) { self.init(elements) }
+
+  /// Later members replace earlier ones of the same name, in their place.
+  public init(_ elements: [(String, JSON)]) {
     self.init()
     for (key, value) in elements { self[key] = value }
   }

@@ -33,6 +33,12 @@ public struct TaskCatalogue: Sendable {
       hint: Spelling.suggestion(for: name, in: tasks.map(\.name)) ?? Self.listHint)
   }
 
+  /// A rough model by its name in the catalogue. Throws `usage` for an unknown one.
+  public func roughModel(_ name: String) throws -> RoughModel {
+    guard let model = roughModels[name] else { throw Failure(.usage, "there is no rough model called \(name)") }
+    return model
+  }
+
   /// Where the weights of a dataset come from. Throws `usage` for a number that the catalogue does not know.
   public func dataset(_ id: Int) throws -> ModelSource { try source(String(id)) }
 

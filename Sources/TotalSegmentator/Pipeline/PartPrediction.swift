@@ -133,11 +133,9 @@ extension Volume where Element == UInt8 {
     let count = slab.output.count * plane
     let start = slab.output.lowerBound * plane
     // Labels that the task does not have become background.
-    var numbers = (0..<256).map { UInt8(truncatingIfNeeded: $0) }
-    if let part {
-      for label in 0..<256 {
-        numbers[label] = (1...part.classCount).contains(label) ? UInt8(clamping: label + part.labelOffset) : 0
-      }
+    let numbers = (0..<256).map { label in
+      guard let part else { return UInt8(label) }
+      return (1...part.classCount).contains(label) ? UInt8(clamping: label + part.labelOffset) : 0
     }
     labels.elements.withUnsafeBufferPointer { source in
       elements.withUnsafeMutableBufferPointer { target in

@@ -49,7 +49,7 @@ struct TaskGrid: Sendable {
     for axis in 0..<3 {
       factors[axis] = zooms[axis] / spacing[axis]
       let count = (Double(shape[axis]) * factors[axis]).rounded(.toNearestOrEven)
-      guard count >= 1, count < 1 << 20 else {
+      guard count >= 1, count < 1_048_576 else {
         throw Failure(
           .badInput,
           "\(shape[axis]) voxels of \(zooms[axis]) mm cannot be resampled to the model's \(spacing[axis]) mm",
