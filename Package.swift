@@ -39,7 +39,7 @@ let package = Package(
     .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
 
-    module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
+    module("Basics", uses: ["CKernels", "CLibDeflate", "CZlib", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
     module("Checkpoints", uses: ["Basics"]),

@@ -6,6 +6,7 @@
 #include "kernels_layout.h"
 #include "kernels_logits.h"
 #include "kernels_resample.h"
+#include "kernels_runs.h"
 #include "kernels_scan.h"
 
 #endif
