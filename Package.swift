@@ -41,7 +41,7 @@ let package = Package(
     // The file becomes part of the program by way of the C source.
     .target(name: "CTaskCatalogue", exclude: ["tasks.json"]),
 
-    module("Basics", uses: ["CLibDeflate", "CZlib", "CSystem"]),
+    module("Basics", uses: ["CKernels", "CLibDeflate", "CZlib", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
     module("Checkpoints", uses: ["Basics"]),

@@ -22,15 +22,21 @@ enum ParallelDeflate {
     /// The number of uncompressed bytes.
     var count: Int
 
-    /// Puts a few bytes before the others, as one stored block (RFC 1951, 3.2.4); `check` must be a CRC-32.
+    /// Puts bytes before the others; `check` must be a CRC-32.
     mutating func prepend(_ bytes: [UInt8]) throws {
-      guard let length = UInt16(exactly: bytes.count) else {
-        throw Failure(.internalError, "a stored block holds at most 65535 bytes")
+      guard !bytes.isEmpty else { return }
+      if bytes.count <= 1024 {
+        // A stored block (RFC 1951, 3.2.4) costs nothing to make.
+        let (low, high) = (UInt8(bytes.count & 0xFF), UInt8(bytes.count >> 8))
+        pieces.insert([0, low, high, ~low, ~high] + bytes, at: 0)
+      } else {
+        let front = try bytes.withUnsafeBytes {
+          try ParallelDeflate.compress($0, isLast: false, level: 6, check: .none)
+        }
+        pieces = front.pieces + pieces
       }
-      let (low, high) = (UInt8(length & 0xFF), UInt8(length >> 8))
-      pieces.insert([0, low, high, ~low, ~high] + bytes, at: 0)
-      let crc = bytes.withUnsafeBytes { Deflate.crc32($0) }
-      check = UInt32(truncatingIfNeeded: crc32_combine(UInt(crc), UInt(check), count))
+      let sum = bytes.withUnsafeBytes { Deflate.crc32($0) }
+      check = ParallelDeflate.Check.crc32.combine(sum, check, count: count)
       count += bytes.count
     }
 
@@ -60,11 +66,7 @@ enum ParallelDeflate {
           let range = index * pieceSize..<min(bytes.count, (index + 1) * pieceSize)
           pieces[index] = deflate(bytes, range, level: level, isLast: isLast && index == count - 1)
           let piece = UnsafeRawBufferPointer(rebasing: bytes[range])
-          switch check {
-          case .none: break
-          case .crc32: checks[index] = Deflate.crc32(piece)
-          case .adler32: checks[index] = piece.isEmpty ? 1 : libdeflate_adler32(1, piece.baseAddress, piece.count)
-          }
+          checks[index] = check.value(of: piece)
         }
       }
     }
@@ -73,11 +75,7 @@ enum ParallelDeflate {
     var total = checks[0]
     for index in 1..<max(1, count) {
       let length = min(bytes.count, (index + 1) * pieceSize) - index * pieceSize
-      switch check {
-      case .none: break
-      case .crc32: total = UInt32(truncatingIfNeeded: crc32_combine(UInt(total), UInt(checks[index]), length))
-      case .adler32: total = UInt32(truncatingIfNeeded: adler32_combine(UInt(total), UInt(checks[index]), length))
-      }
+      total = check.combine(total, checks[index], count: length)
     }
     return Result(pieces: complete, check: total, count: bytes.count)
   }

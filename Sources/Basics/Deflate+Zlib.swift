@@ -23,9 +23,12 @@ public enum Zlib {
 
   /// Deflates `bytes` at a zlib level; large inputs on all cores.
   public static func compress(_ bytes: UnsafeRawBufferPointer, level: Int = 6) throws -> [UInt8] {
-    let result = try ParallelDeflate.compress(bytes, level: level, check: .adler32)
+    member(try ParallelDeflate.compress(bytes, level: level, check: .adler32))
+  }
+
+  static func member(_ result: ParallelDeflate.Result) -> [UInt8] {
     // Method 8 with a 32 KiB window, default level, no dictionary; RFC 1950 section 2.2.
-    return result.joined(
+    result.joined(
       prefix: [0x78, 0x9C], suffix: (0..<4).map { UInt8(truncatingIfNeeded: result.check >> (24 - 8 * $0)) })
   }
 }

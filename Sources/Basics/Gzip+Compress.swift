@@ -17,17 +17,7 @@ extension Gzip {
     return member(try ParallelDeflate.compress(bytes, level: level, check: .crc32), size: bytes.count)
   }
 
-  /// `header` followed by `bytes` as a gzip file of one member; the two need not be copied together first.
-  public static func compress(
-    _ header: [UInt8], then bytes: UnsafeRawBufferPointer, level: Int = 6
-  ) throws -> [UInt8] {
-    guard bytes.count >= ParallelDeflate.threshold else { return try compress(header + bytes, level: level) }
-    var result = try ParallelDeflate.compress(bytes, level: level, check: .crc32)
-    try result.prepend(header)
-    return member(result, size: header.count + bytes.count)
-  }
-
-  private static func member(_ result: ParallelDeflate.Result, size: Int) -> [UInt8] {
+  static func member(_ result: ParallelDeflate.Result, size: Int) -> [UInt8] {
     // Magic, method 8, no flags, no time, no extra flags, unknown system; RFC 1952 section 2.3.
     let header: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255]
     return result.joined(

@@ -3,6 +3,7 @@
 #define MICROTOME_KERNELS_H
 
 #include "kernels_labels.h"
+#include "kernels_label_runs.h"
 #include "kernels_layout.h"
 #include "kernels_logits.h"
 #include "kernels_morphology.h"
