@@ -23,6 +23,7 @@ struct ByteWriter {
   private(set) var bytes: [UInt8]
 
   init(count: Int) { bytes = Array(repeating: 0, count: count) }
+  init(bytes: [UInt8]) { self.bytes = bytes }
 
   mutating func put<Number: FixedWidthInteger>(_ value: Number, at offset: Int) {
     for index in 0..<MemoryLayout<Number>.size {

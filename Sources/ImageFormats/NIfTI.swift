@@ -39,7 +39,7 @@ enum NIfTI {
   }
 
   /// The .hdr that belongs to an .img, and the other way round; other names are their own partner.
-  private static func partner(of path: String, isHeader: Bool) -> String {
+  static func partner(of path: String, isHeader: Bool) -> String {
     for suffix in ["", ".gz"] {
       let wrong = (isHeader ? ".img" : ".hdr") + suffix
       guard path.asciiLowercased.hasSuffix(wrong) else { continue }
