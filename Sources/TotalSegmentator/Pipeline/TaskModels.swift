@@ -44,11 +44,11 @@ final class TaskModels {
   ///
   /// Throws `missingInput` when its weights are not there, and what loading and compiling throw.
   func load(_ part: TaskPart, step: Double) throws -> Loaded {
-    let folder = try weights.modelFolder(for: part, small: usesSmallModel)
+    let folder = try weights.modelFolder(for: part, smallModel: usesSmallModel && part.smallPlans != nil)
     let key = Key(folder: folder, step: step)
     if let found = loaded[key] { return found }
     let checkpoint = "checkpoint_final.pth"
-    let folds = try weights.folds(of: part, in: folder)
+    let folds = try weights.folds(of: part, in: folder).map(String.init)
     let model = try TrainedModel.load(folder: folder, folds: folds, checkpoint: checkpoint)
     if model.dataset.channelCount != 1 {
       throw Failure(

@@ -50,7 +50,8 @@ final class TaskSegmenter {
     if options.keepsModelGrid {
       (result.labels, result.affine) = found.grid.turnedBack(found.labels)
     } else {
-      result.labels = try options.resampling == .smoothLabels
+      result.labels =
+        try options.resampling == .smoothLabels
         ? found.grid.restoreSmoothly(removingUnwanted(found.labels)) : found.grid.restore(found.labels)
     }
     try filter(&result, image, region, headerSpacing)

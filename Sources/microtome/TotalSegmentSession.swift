@@ -1,0 +1,114 @@
+import Basics
+import Engines
+import TotalSegmentator
+
+/// One run of a task: checks the options, picks the engine, runs the cases and tells the user how it goes.
+struct TotalSegmentSession {
+  let arguments: TotalSegmentArguments
+
+  func run() throws {
+    Interruption.watch()
+    guard let input = arguments.input else {
+      throw Failure(.usage, "no image was given", hint: "-i takes a NIfTI file or a folder of them")
+    }
+    try checkOutput()
+    let cases = try TaskCase.find(
+      at: input, output: arguments.skipsSaving ? nil : arguments.output, isMultilabel: arguments.isMultilabel,
+      statistics: try statisticsPath())
+    let catalogue = try TaskCatalogue.load(extending: arguments.taskFile.map { [$0] } ?? [])
+    let folders = TotalSegmentatorFolders(weights: arguments.weightsFolder)
+    try checkLicense(catalogue, folders)
+    let engine = try EngineRegistry(search: EngineSearch(explicitPath: arguments.enginePath))
+      .engine(named: arguments.engine)
+    let progress = TaskProgress(
+      caseCount: cases.count, isQuiet: arguments.isQuiet, isVerbose: arguments.isVerbose)
+    let run = try TaskRun(
+      weights: WeightStore(catalogue: catalogue, folders: folders), engine: engine, options: options(engine),
+      output: output, report: progress.report)
+    var clock = Stopwatch()
+    let summary = try run.run(cases)
+    progress.summarize(summary, seconds: clock.lap())
+    if let first = summary.failures.first {
+      // Each failure was reported when it happened; the first decides the exit code.
+      throw Failure(first.failure.kind, "\(summary.failures.count) of \(cases.count) cases failed")
+    }
+  }
+
+  private func checkOutput() throws {
+    let types = arguments.outputTypes.flatMap { $0.split(separator: ",").map(String.init) }
+    if let other = types.first(where: { $0 != "nifti" }) {
+      throw Failure(.usage, "the output type \(other) is not available", hint: "results are written as nifti")
+    }
+    if arguments.output == nil, !arguments.skipsSaving || (arguments.statistics?.isEmpty ?? false) {
+      throw Failure(
+        .usage, "no output was given", hint: "-o takes a folder for the masks, or a file together with --ml")
+    }
+  }
+
+  /// "" for the usual place.
+  private func statisticsPath() throws -> String? {
+    guard let path = arguments.statistics else { return nil }
+    guard path.isEmpty, arguments.skipsSaving, let output = arguments.output else { return path }
+    return Path.join(arguments.isMultilabel ? Path.split(output).folder : output, "statistics.json")
+  }
+
+  private func checkLicense(_ catalogue: TaskCatalogue, _ folders: TotalSegmentatorFolders) throws {
+    let configuration = LicenseConfiguration(folders: folders)
+    if let number = arguments.license { try configuration.store(number) }
+    let task = try catalogue.task(named: arguments.task)
+    guard task.needsLicense else { return }
+    _ = try configuration.requiredNumber(for: "the task \(task.name)", from: catalogue.license)
+  }
+
+  private var output: TaskRun.Output {
+    var output = TaskRun.Output()
+    output.statistics.average = arguments.average
+    output.statistics.includesIncomplete = arguments.includesIncomplete
+    output.statistics.isExtended = arguments.hasExtraStatistics
+    output.derivesMasks = !arguments.skipsDerivedMasks
+    return output
+  }
+
+  private func options(_ engine: any Engine) throws -> TaskOptions {
+    var options = TaskOptions()
+    options.task = arguments.task
+    options.fast = arguments.fast
+    options.fastest = arguments.fastest
+    options.usesSmallModel = arguments.modelSize == .small
+    options.subset = arguments.robustSubset.isEmpty ? arguments.subset : arguments.robustSubset
+    options.robustCrop = arguments.robustCrop || !arguments.robustSubset.isEmpty
+    options.cropsToBody = arguments.cropsToBody
+    options.forcesSplit = arguments.forcesSplit
+    options.resampling =
+      arguments.higherOrder ? .byNetwork : arguments.legacyHigherOrder ? .smoothLabels : .standard
+    options.resamplingOrder = arguments.resamplingOrder
+    options.smallBlobVolume = arguments.smallBlobVolume
+    // The networks' own resampling leaves no other grid to stay on.
+    options.keepsModelGrid = arguments.keepsModelGrid && !arguments.higherOrder
+    options.usesLegacyOrder = arguments.usesLegacyOrder
+    options.probabilitiesPath = arguments.probabilities
+    options.compile = CompileOptions(
+      device: try device(of: engine), precision: arguments.precision, threads: arguments.threads,
+      cacheFolder: arguments.withoutCache ? nil : EngineSearch().dataFolder.map { Path.join($0, "compiled") })
+    return options
+  }
+
+  /// The engine's name of the device. TotalSegmentator's default is a GPU, and the processor where there is none.
+  private func device(of engine: any Engine) throws -> String {
+    let wanted = arguments.device.lowercased()
+    guard wanted != "cpu" else { return "CPU" }
+    let devices = engine.devices
+    if ["gpu", "cuda", "mps"].contains(wanted.prefix { $0 != ":" }) {
+      let number = wanted.split(separator: ":").dropFirst().first.flatMap { Int($0) }
+      let gpus = devices.filter { $0.hasPrefix("GPU") }
+      if let number, gpus.indices.contains(number) { return gpus[number] }
+      return number == nil ? gpus.first ?? "CPU" : "CPU"
+    }
+    guard let found = devices.first(where: { $0.lowercased() == wanted }) else {
+      throw Failure(
+        .engine, "\(engine.name) has no device \"\(arguments.device)\"",
+        hint: "it has \(devices.joined(separator: ", "))")
+    }
+    return found
+  }
+}
