@@ -4,15 +4,18 @@ import Basics
 struct OpenVINOLowering {
   let network: Network
   let weights: OpenVINOWeights
+  /// Whether means and variances are to be exact to single precision, see `OpenVINOModel.Statistics`.
+  let statistics: OpenVINOModel.Statistics
   private var layers = ""
   private var edges = ""
   private var layerCount = 0
   /// Constants already written, by name and shape.
   private var constants: [String: Result] = [:]
 
-  init(network: Network, weights: OpenVINOWeights) {
+  init(network: Network, weights: OpenVINOWeights, statistics: OpenVINOModel.Statistics) {
     self.network = network
     self.weights = weights
+    self.statistics = statistics
   }
 
   /// What a layer computes: its number, its output port, and the sizes (nil where open).
@@ -66,6 +69,9 @@ struct OpenVINOLowering {
         input, [Step("ConvolutionBackpropData", [weight], attributes(of: convolution))] + bias(convolution), name,
         shape, names)
     case .instanceNorm(let norm):
+      if statistics == .inStages, let windows = PoolingStages(input.shape) {
+        return try normalize(input, norm, windows, name, names)
+      }
       // Set 2's version takes its axes as attributes, set 6's from a constant.
       let attributes = [
         ("eps", "\(norm.epsilon)"), ("across_channels", "false"), ("normalize_variance", "true"),
@@ -123,6 +129,48 @@ struct OpenVINOLowering {
   }
 
   private static let numpyBroadcast = [("auto_broadcast", "numpy")]
+
+  /// Instance normalisation with mean and variance taken in stages: y = x r + (shift - mean r), r = scale / sqrt(variance).
+  private mutating func normalize(
+    _ input: Result, _ norm: Graph.Operation.Normalization, _ stages: PoolingStages, _ name: String, _ names: String?
+  ) throws -> Result {
+    let one = [input.shape[0], norm.channels] + [Int?](repeating: 1, count: network.graph.spatialRank)
+    func binary(_ type: String, _ part: String, _ left: Result, _ right: Result, _ shape: [Int?]) -> Result {
+      add(type, "\(name)/\(part)", [left, right], Self.numpyBroadcast, shape)
+    }
+    let mean = try self.mean(of: input, stages, "\(name)/mean", one)
+    let difference = binary("Subtract", "difference", input, mean, input.shape)
+    let square = binary("Multiply", "square", difference, difference, input.shape)
+    let variance = try self.mean(of: square, stages, "\(name)/variance", one)
+    let steadied = binary("Add", "steadied", variance, try number(norm.epsilon), one)
+    let deviation = add("Sqrt", "\(name)/deviation", [steadied], [], one)
+    let scale = try norm.scale.map { try perChannel($0, norm.channels) } ?? number(1)
+    let factor = binary("Divide", "factor", scale, deviation, one)
+    let moved = binary("Multiply", "moved", mean, factor, one)
+    let shift = try norm.shift.map { try perChannel($0, norm.channels) } ?? number(0)
+    let offset = binary("Subtract", "offset", shift, moved, one)
+    let scaled = binary("Multiply", "scaled", input, factor, input.shape)
+    return add("Add", name, [scaled, offset], Self.numpyBroadcast, input.shape, names: names)
+  }
+
+  /// The mean over all spatial axes: of windows along the last axis, of windows of these, and of the rest.
+  private mutating func mean(
+    of input: Result, _ stages: PoolingStages, _ name: String, _ shape: [Int?]
+  ) throws -> Result {
+    var pooled = input
+    for (index, window) in stages.windows.enumerated() {
+      let none = text([Int](repeating: 0, count: window.count))
+      let smaller = pooled.shape[..<2] + zip(pooled.shape[2...], window).map { size, length in size.map { $0 / length } }
+      pooled = add(
+        "AvgPool", "\(name)/\(index)", [pooled],
+        [
+          ("kernel", text(window)), ("strides", text(window)), ("pads_begin", none), ("pads_end", none),
+          ("exclude-pad", "true"), ("rounding_type", "floor"), ("auto_pad", "explicit"),
+        ], Array(smaller))
+    }
+    let axes = try list("spatial axes", (0..<network.graph.spatialRank).map { Double($0 + 2) }, "i64")
+    return add("ReduceMean", name, [pooled, axes], [("keep_dims", "true")], shape)
+  }
 
   /// One of several layers that stand for one node.
   private struct Step {
@@ -204,6 +252,14 @@ struct OpenVINOLowering {
 
   /// A list of numbers, `type` f32 or i64.
   private mutating func list(_ name: String, _ values: [Double], _ type: String) throws -> Result {
+    let key = "list \(name)"
+    if let known = constants[key] { return known }
+    let result = try makeList(name, values, type)
+    constants[key] = result
+    return result
+  }
+
+  private mutating func makeList(_ name: String, _ values: [Double], _ type: String) throws -> Result {
     let numbers = try values.map { try number($0) }
     let floats = add("Concat", "\(name)/list", numbers, [("axis", "0")], [values.count])
     if type == "f32" { return floats }
@@ -252,5 +308,30 @@ struct OpenVINOLowering {
 
   private func text(_ sizes: [Int?]) -> String {
     sizes.map { $0.map(String.init) ?? "?" }.joined(separator: ",")
+  }
+}
+
+/// The windows whose means are taken first, so that no sum has many terms.
+private struct PoolingStages {
+  /// One entry for each spatial axis; they divide the axes evenly.
+  let windows: [[Int]]
+
+  /// Below so many voxels one sum is exact enough.
+  private static let fewVoxels = 1 << 13
+
+  /// nil where stages are not needed, or not possible.
+  ///
+  /// - Parameter shape: (N, C, spatial axes...)
+  init?(_ shape: [Int?]) {
+    let sizes = shape.dropFirst(2).compactMap { $0 }
+    guard sizes.count == shape.count - 2, let last = sizes.last, sizes.reduce(1, *) > Self.fewVoxels else { return nil }
+    func divisor(of size: Int, atMost limit: Int) -> Int { (1...limit).last { size % $0 == 0 } ?? 1 }
+    var along = sizes.map { _ in 1 }
+    var across = sizes.map { divisor(of: $0, atMost: 8) }
+    along[along.count - 1] = divisor(of: last, atMost: 16)
+    across[across.count - 1] = 1
+    windows = [along, across].filter { window in window.contains { $0 > 1 } }
+    // Axes that hardly anything divides would leave long sums; there are none among the patches that nnU-Net plans.
+    guard windows.joined().reduce(1, *) >= 16 else { return nil }
   }
 }

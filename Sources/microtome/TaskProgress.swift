@@ -1,4 +1,5 @@
 import Basics
+import Engines
 import TotalSegmentator
 
 /// Turns the events of a task's run into lines: a live line on a terminal, plain lines otherwise.

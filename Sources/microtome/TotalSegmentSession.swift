@@ -15,7 +15,7 @@ struct TotalSegmentSession {
     let cases = try TaskCase.find(
       at: input, output: arguments.skipsSaving ? nil : arguments.output, isMultilabel: arguments.isMultilabel,
       statistics: try statisticsPath())
-    let catalogue = try TaskCatalogue.load(extending: arguments.taskFile.map { [$0] } ?? [])
+    let catalogue = try arguments.catalogue()
     let folders = TotalSegmentatorFolders(weights: arguments.weightsFolder)
     try checkLicense(catalogue, folders)
     let engine = try EngineRegistry(search: EngineSearch(explicitPath: arguments.enginePath))

@@ -17,10 +17,51 @@ struct TotalSegment: ParsableCommand {
   @OptionGroup var rest: UnusedTotalSegmentArguments
 
   func run() throws {
-    if arguments.listsTasks { return try InfoCommand.printTasks() }
-    if let task = arguments.listsClasses { return try InfoCommand.printClasses(of: task) }
+    if arguments.listsTasks || arguments.listsClasses != nil {
+      let catalogue = try arguments.catalogue()
+      return Console.print(
+        try arguments.listsClasses.map { try catalogue.classesTable(of: $0) } ?? catalogue.tasksTable)
+    }
     try rest.check()
     try TotalSegmentSession(arguments: arguments).run()
+  }
+}
+
+/// The program under the name `FastSegmentator`.
+struct FastSegment: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "FastSegmentator", abstract: "Segments images with TotalSegmentator's and nnU-Net's models.",
+    subcommands: [Total.self, Network.self])
+
+  /// `FastSegmentator totalseg`: one file with all classes for every image.
+  struct Total: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "totalseg", abstract: "Segments the NIfTI images of a folder with TotalSegmentator's models.")
+
+    @OptionGroup var arguments: TotalSegmentArguments
+    @OptionGroup var rest: UnusedTotalSegmentArguments
+
+    func run() throws {
+      try rest.check()
+      var arguments = arguments
+      arguments.isMultilabel = true
+      try TotalSegmentSession(arguments: arguments).run()
+    }
+  }
+
+  /// `FastSegmentator nnunet`
+  struct Network: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "nnunet", abstract: "Segments images with a trained nnU-Net v2 model, named by its folder.")
+
+    @Option(
+      name: .customLong("model_path"), help: "The model folder: the one with plans.json, dataset.json and fold_0.")
+    var model: String
+
+    @OptionGroup var parts: PartArguments
+    @OptionGroup var arguments: PredictArguments
+
+    func run() throws { try PredictionSession(modelFolder: model, arguments: arguments, parts: parts).run() }
   }
 }
 
@@ -190,6 +231,11 @@ struct TotalSegmentArguments: ParsableArguments {
 
   @Flag(name: .customLong("no-cache"), help: "Do not keep compiled networks for the next run.")
   var withoutCache = false
+
+  /// The built-in tasks and the user's.
+  func catalogue() throws -> TaskCatalogue {
+    try TaskCatalogue.load(extending: taskFile.map { [$0] } ?? [])
+  }
 
   enum ModelSize: String, ExpressibleByArgument, CaseIterable {
     case big

@@ -23,8 +23,9 @@ public struct OpenVINOEngine: Engine {
   ) throws -> any CompiledNetwork {
     let core = try OpenVINOCore(library)
     let network = network.optimized(.all)
-    let model = try OpenVINOModel(network, inputShape: inputShape)
     let plan = try OpenVINOPlan(network.graph, core: core, inputShape: inputShape, options: options)
+    let model = try OpenVINOModel(
+      network, inputShape: inputShape, statistics: plan.precision == .fp32 ? .inStages : .inOneChain)
     let cache = options.cacheFolder.map { CompiledNetworkCache(folder: $0) }
     let key = cache.map { _ in Self.key(network, model, plan, library) }
     if let cache, let key, let stored = cache.load(key) {
