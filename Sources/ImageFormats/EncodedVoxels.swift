@@ -106,6 +106,23 @@ struct EncodedVoxels: Sendable {
     }
   }
 
+  /// Decodes all voxels into `target` without rounding them to floats. Throws `badInput` for damaged data.
+  func decode(into target: UnsafeMutableBufferPointer<Double>) throws {
+    guard count > 0, let numbers = target.baseAddress, target.count >= count else { return }
+    func convert(_ bytes: UnsafeRawBufferPointer) {
+      if let base = bytes.baseAddress { conversion.convert(base + skip, to: numbers, count: count) }
+    }
+    switch encoding {
+    case .raw: try withBytes(convert)
+    case .gzip, .zlib:
+      let stream = UnsafeMutableRawBufferPointer.allocate(byteCount: streamSize, alignment: 16)
+      defer { stream.deallocate() }
+      try inflate(into: stream)
+      convert(UnsafeRawBufferPointer(stream))
+    case .text, .hexadecimal: throw Failure(.internalError, "text cannot be decoded in double precision")
+    }
+  }
+
   /// The stored numbers when they are bytes without a rescaling; nil for everything else. Throws `badInput`.
   func decodeBytes() throws -> [UInt8]? {
     guard conversion.type == .uint8, conversion.rescale.isIdentity, encoding != .text else { return nil }
