@@ -94,6 +94,8 @@ struct EncodedVoxels: Sendable {
       if start >= 0 && conversion.type.byteCount <= 4 {
         let whole = UnsafeMutableRawBufferPointer(target)
         let stream = UnsafeMutableRawBufferPointer(rebasing: whole[start..<start + streamSize])
+        let pages = PageSupply(whole, startingAt: start)
+        defer { pages.stop() }
         try inflate(into: stream)
         guard let base = stream.baseAddress else { return }
         conversion.convertInPlace(UnsafeRawPointer(base) + skip, to: floats, count: count)

@@ -55,12 +55,11 @@ extension Matrix3 {
     let square = w * w + x * x + y * y + z * z
     self.init()
     guard square >= Double.ulpOfOne else { return }
-    // Scaled first, as nibabel does: its rounding is kept to the last digit.
-    let (sx, sy, sz) = (x * (2 / square), y * (2 / square), z * (2 / square))
+    let s = 2 / square
     values = [
-      1 - (y * sy + z * sz), x * sy - w * sz, x * sz + w * sy,
-      x * sy + w * sz, 1 - (x * sx + z * sz), y * sz - w * sx,
-      x * sz - w * sy, y * sz + w * sx, 1 - (x * sx + y * sy),
+      1 - (y * y + z * z) * s, (x * y - w * z) * s, (x * z + w * y) * s,
+      (x * y + w * z) * s, 1 - (x * x + z * z) * s, (y * z - w * x) * s,
+      (x * z - w * y) * s, (y * z + w * x) * s, 1 - (x * x + y * y) * s,
     ]
   }
 }
