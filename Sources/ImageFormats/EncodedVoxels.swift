@@ -94,6 +94,8 @@ struct EncodedVoxels: Sendable {
       if start >= 0 && conversion.type.byteCount <= 4 {
         let whole = UnsafeMutableRawBufferPointer(target)
         let stream = UnsafeMutableRawBufferPointer(rebasing: whole[start..<start + streamSize])
+        let pages = PageSupply(whole, startingAt: start)
+        defer { pages.stop() }
         try inflate(into: stream)
         guard let base = stream.baseAddress else { return }
         conversion.convertInPlace(UnsafeRawPointer(base) + skip, to: floats, count: count)
@@ -103,6 +105,23 @@ struct EncodedVoxels: Sendable {
         try inflate(into: stream)
         convert(UnsafeRawBufferPointer(stream), to: floats)
       }
+    }
+  }
+
+  /// Decodes all voxels into `target` without rounding them to floats. Throws `badInput` for damaged data.
+  func decode(into target: UnsafeMutableBufferPointer<Double>) throws {
+    guard count > 0, let numbers = target.baseAddress, target.count >= count else { return }
+    func convert(_ bytes: UnsafeRawBufferPointer) {
+      if let base = bytes.baseAddress { conversion.convert(base + skip, to: numbers, count: count) }
+    }
+    switch encoding {
+    case .raw: try withBytes(convert)
+    case .gzip, .zlib:
+      let stream = UnsafeMutableRawBufferPointer.allocate(byteCount: streamSize, alignment: 16)
+      defer { stream.deallocate() }
+      try inflate(into: stream)
+      convert(UnsafeRawBufferPointer(stream))
+    case .text, .hexadecimal: throw Failure(.internalError, "text cannot be decoded in double precision")
     }
   }
 

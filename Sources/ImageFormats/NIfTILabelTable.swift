@@ -34,7 +34,8 @@ public enum NIfTILabelTable {
       let colour = [entry.red, entry.green, entry.blue].map { Double($0) / 255 }
       text += #"<Label Key="\#(entry.key)" Red="\#(colour[0])" Green="\#(colour[1])" Blue="\#(colour[2])" Alpha="1">"#
       // The one thing that cannot stand in such a section is its end.
-      let name = entry.name.split(separator: "]]>", omittingEmptySubsequences: false).joined(separator: "]]]]><![CDATA[>")
+      let name = entry.name.split(separator: "]]>", omittingEmptySubsequences: false).joined(
+        separator: "]]]]><![CDATA[>")
       text += "<![CDATA[\(name)]]></Label>\n"
     }
     text += "\n  </LabelTable>  <StudyMetaDataLinkSet>  </StudyMetaDataLinkSet>  "
@@ -129,7 +130,8 @@ private struct MarkupScanner {
     guard text.contains("&") else { return String(text) }
     var result = text
     for (entity, character) in [("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'"), ("amp", "&")] {
-      result = result.split(separator: "&\(entity);", omittingEmptySubsequences: false).joined(separator: character)[...]
+      result =
+        result.split(separator: "&\(entity);", omittingEmptySubsequences: false).joined(separator: character)[...]
     }
     return String(result)
   }

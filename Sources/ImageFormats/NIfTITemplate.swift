@@ -33,7 +33,8 @@ public struct NIfTITemplate: Sendable, Equatable {
     func beginning(_ count: Int) throws -> [UInt8] {
       Gzip.hasMagic(bytes) ? try Gzip.prefix(bytes, count: count) : Array(bytes.prefix(count))
     }
-    let start = try beginning(NIfTIHeader.size2)
+    // Four bytes behind the header say whether there are extensions.
+    let start = try beginning(NIfTIHeader.size2 + 4)
     let fields = try NIfTIHeader(start)
     let size = fields.isVersion2 ? NIfTIHeader.size2 : NIfTIHeader.size1
     let repaired = fields.repairedLikeNibabel
