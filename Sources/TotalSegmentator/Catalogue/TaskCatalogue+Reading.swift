@@ -13,10 +13,10 @@ extension TaskCatalogue {
       throw format.wrong("this version of Microtome reads format 1")
     }
     if let node = document["license"] {
-      _ = try node.members(known: ["downloads", "check", "page"])
+      _ = try node.members(known: ["downloads", "page", "version"])
       license = LicenseServer(
-        downloads: try node.required("downloads").string(), check: try node.required("check").string(),
-        page: try node.required("page").string())
+        downloads: try node.required("downloads").string(), page: try node.required("page").string(),
+        version: try node.required("version").string())
     }
     try addDatasets(document)
     for (name, node) in try document["classLists"]?.members() ?? [] { classLists[name] = try node.names() }
