@@ -85,7 +85,8 @@ let package = Package(
       resources: [.copy("Resources")]),
     tests("TotalSegmentator", uses: ["Downloading", "Checkpoints", "Imaging", "Basics"]),
     tests(
-      "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
+      "microtome", uses: ["NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
+      resources: [.copy("Resources")]),
   ],
   cLanguageStandard: .gnu11
 )

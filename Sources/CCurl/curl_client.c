@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 // The numbers of options are part of libcurl's ABI: 0 + n takes a long, 10000 + n a pointer, 20000 + n a function.
 enum {
@@ -116,7 +117,9 @@ int mt_curl_perform(const mt_curl *api, const mt_curl_request *request, long *st
   // Names are looked up in a thread instead of with an alarm, which would disturb ours.
   failed |= set(handle, OPTION_NO_SIGNAL, 1L);
   failed |= set(handle, OPTION_PROTOCOLS, (long)(PROTOCOL_HTTP | PROTOCOL_HTTPS));
-  failed |= set(handle, OPTION_REDIR_PROTOCOLS, (long)(PROTOCOL_HTTP | PROTOCOL_HTTPS));
+  // Nobody may be led from a protected address to an unprotected one.
+  long further = strncasecmp(request->url, "https:", 6) == 0 ? PROTOCOL_HTTPS : PROTOCOL_HTTP | PROTOCOL_HTTPS;
+  failed |= set(handle, OPTION_REDIR_PROTOCOLS, further);
   failed |= set(handle, OPTION_FOLLOW_LOCATION, 1L);
   failed |= set(handle, OPTION_MAX_REDIRS, request->maximum_redirects);
   failed |= set(handle, OPTION_CONNECT_TIMEOUT, request->connect_seconds);

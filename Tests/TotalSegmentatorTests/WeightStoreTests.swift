@@ -118,7 +118,10 @@ import Testing
     #expect(try installer.install(archive: archive).count == 2)
     #expect(installed == ["Dataset901_phantom", "lightning_models"])
     #expect(try store.state(of: store.catalogue.source("body_stats_ct")) == .installed)
-    #expect(try store.problems(of: store.catalogue.source("body_stats_ct")) == [])
+    let statistics = try store.catalogue.source("body_stats_ct")
+    #expect(try store.problems(of: statistics) == [])
+    try AtomicFile.write([2], to: store.folder(of: statistics) + "/version_0/a.ckpt")
+    #expect(try store.problems(of: statistics).first?.contains("a.ckpt is damaged") == true)
   }
 
   @Test func severalDatasetsComeTogetherOrNotAtAll() throws {
@@ -186,8 +189,10 @@ import Testing
   }
 
   @Test func reinstallingReplacesModelsAndKeepsTheRest() throws {
-    try WeightArchive.write(to: archive)
+    let note = "\(WeightArchive.dataset)/note.txt"
+    try WeightArchive.write(to: archive, extra: [(note, [7])])
     try installer.install(archive: archive)
+    try WeightArchive.write(to: archive)
     let dataset = store.folder(of: try source)
     let model = try store.modelFolder(for: part)
     try AtomicFile.write([1], to: dataset + "/mine.txt")
@@ -197,5 +202,8 @@ import Testing
     #expect(try store.problems(of: source) == [])
     #expect(Path.exists(dataset + "/mine.txt") && !Path.exists(model + "/stray.txt"))
     #expect(installed == [WeightArchive.dataset])
+    // What the second archive did not have is still watched over.
+    Path.removeTree(dataset + "/note.txt")
+    #expect(try store.problems(of: source) == ["note.txt is missing"])
   }
 }

@@ -50,10 +50,11 @@ struct WeightManifest: Equatable {
     try AtomicFile.write(Array((document.text(indent: 2) + "\n").utf8), to: Self.path(in: dataset))
   }
 
-  /// What has changed in the dataset's folder since, as sentences. Throws `interrupted`.
-  func differences(in dataset: String, below model: String) throws -> [String] {
+  /// What has changed since in a file or folder of the dataset, as sentences. Throws `interrupted`.
+  func differences(in dataset: String, at place: String) throws -> [String] {
     var found: [String] = []
-    for (name, expected) in files.sorted(by: { $0.key < $1.key }) where name.hasPrefix(model + "/") {
+    for (name, expected) in files.sorted(by: { $0.key < $1.key }) {
+      guard name == place || name.hasPrefix(place + "/") else { continue }
       if Interruption.isRequested { throw Failure(.interrupted, "stopped by the user") }
       let path = Path.join(dataset, name)
       guard let now = try? Self.entry(path) else {

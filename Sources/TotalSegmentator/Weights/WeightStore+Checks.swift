@@ -49,9 +49,9 @@ extension WeightStore {
       }
     }
     // Networks that no task uses, and models that are no networks of nnU-Net.
-    let others = ((try? Path.list(dataset)) ?? []).filter { !$0.hasPrefix(".") }
-    for name in others where !checked.contains(Path.join(dataset, name)) {
-      problems += try manifest?.differences(in: dataset, below: name) ?? []
+    let others = Set((manifest?.files ?? [:]).keys.compactMap { $0.split(separator: "/").first.map(String.init) })
+    for name in others.sorted() where !checked.contains(Path.join(dataset, name)) {
+      problems += try manifest?.differences(in: dataset, at: name) ?? []
     }
     return problems
   }
@@ -69,7 +69,7 @@ extension WeightStore {
 
   private func problems(ofModel folder: String, part: TaskPart, manifest: WeightManifest?) throws -> [String] {
     let (dataset, name) = Path.split(folder)
-    var problems = try manifest?.differences(in: dataset, below: name) ?? []
+    var problems = try manifest?.differences(in: dataset, at: name) ?? []
     do {
       let folds = try folds(of: part, in: folder)
       _ = try Plans.read(Path.join(folder, "plans.json"))
