@@ -30,7 +30,21 @@ struct WeightsDownload {
         first = first ?? failure
       }
     }
+    tellOfCompanions(fetched: seen)
     if let first { throw ExitCode(first.kind.rawValue) }
+  }
+
+  /// Weights of one task may be of no use without those of another, which matters where there is no connection later.
+  private func tellOfCompanions(fetched: Set<String>) {
+    for task in store.catalogue.tasks where names.contains(task.name) {
+      let missing = store.catalogue.companions(of: task).map(String.init).filter { id in
+        !fetched.contains(id) && (try? store.catalogue.source(id)).map(store.state) != .installed
+      }
+      if missing.isEmpty { continue }
+      Console.print(
+        "note: \(task.name) also needs datasets of other tasks: microtome weights download "
+          + missing.joined(separator: " "))
+    }
   }
 
   private func fetch(_ source: ModelSource) throws -> WeightInstaller.DownloadResult {

@@ -184,11 +184,3 @@ public struct WeightInstaller: Sendable {
     }
   }
 }
-
-extension Array where Element: Hashable {
-  /// The elements in order, each once.
-  fileprivate var uniqued: [Element] {
-    var seen = Set<Element>()
-    return filter { seen.insert($0).inserted }
-  }
-}
