@@ -42,11 +42,12 @@ lint:
 
 # The program and the names of the tools it replaces.
 PREFIX ?= /usr/local
+NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder \
+  totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(MICROTOME) $(DESTDIR)$(PREFIX)/bin/microtome
-	ln -sf microtome $(DESTDIR)$(PREFIX)/bin/nnUNetv2_predict
-	ln -sf microtome $(DESTDIR)$(PREFIX)/bin/nnUNetv2_predict_from_modelfolder
+	for name in $(NAMES); do ln -sf microtome $(DESTDIR)$(PREFIX)/bin/$$name; done
 
 clean:
 	rm -rf .build $(OUTPUT)

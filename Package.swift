@@ -36,12 +36,14 @@ let package = Package(
     .target(
       name: "CImageCodecs", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("tiff")]),
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // The file becomes part of the program by way of the C source.
     .target(name: "CTaskCatalogue", exclude: ["tasks.json"]),
 
     module("Basics", uses: ["CKernels", "CLibDeflate", "CZlib", "CSystem"]),
+    module("Downloading", uses: ["Basics", "CCurl", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
     module("Checkpoints", uses: ["Basics"]),
@@ -54,15 +56,14 @@ let package = Package(
     module(
       "TotalSegmentator",
       uses: [
-        "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics",
+        "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Downloading", "Basics",
         "CTaskCatalogue",
       ]),
     .executableTarget(
       name: "microtome",
       dependencies: [
         "TotalSegmentator", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
-        "ImageFormats",
-        "Imaging", "Basics",
+        "ImageFormats", "Imaging", "Downloading", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
 
@@ -70,6 +71,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Engines", "Imaging", "Basics"], path: "Tests/TestSupport",
       swiftSettings: swift),
     tests("Basics"),
+    tests("Downloading", uses: ["Basics"]),
     tests("Imaging", resources: [.copy("Resources")]),
     tests("ImageFormats", resources: [.copy("Resources")]),
     tests("Checkpoints", resources: [.copy("Resources")]),
@@ -81,9 +83,10 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
-    tests("TotalSegmentator", uses: ["Imaging", "Basics"]),
+    tests("TotalSegmentator", uses: ["Downloading", "Checkpoints", "Imaging", "Basics"]),
     tests(
-      "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
+      "microtome", uses: ["NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
+      resources: [.copy("Resources")]),
   ],
   cLanguageStandard: .gnu11
 )

@@ -19,7 +19,10 @@ struct Microtome: ParsableCommand {
       code is that of the first case that failed.
       """,
     version: "0.1.0",
-    subcommands: [Predict.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self])
+    subcommands: [
+      Predict.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self, WeightsCommand.self,
+      InfoCommand.self, LicenseCommand.self,
+    ])
 
   static func main() {
     // Writing to a closed pipe is an error to be handled, not a reason to die in the middle of a case.
@@ -31,6 +34,10 @@ struct Microtome: ParsableCommand {
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
+    case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)
+    case "totalseg_import_weights": run(ImportWeightsTool.self, arguments)
+    case "totalseg_set_license": run(SetLicenseTool.self, arguments)
+    case "totalseg_info": run(InfoTool.self, arguments)
     default: run(Microtome.self, arguments)
     }
   }

@@ -113,7 +113,11 @@ import Testing
     #expect(try catalogue.sources(forDownload: "all").count == catalogue.sources.count)
     let refined = try catalogue.task(named: "vertebrae_pp_refined")
     #expect(catalogue.datasets(of: refined) == [803, 305])
-    #expect(try catalogue.datasets(of: catalogue.task(named: "teeth")) == [113, 115])
+    // The rough model of teeth has a rough model itself.
+    #expect(try catalogue.datasets(of: catalogue.task(named: "teeth")) == [113, 115, 298, 297])
+    #expect(try catalogue.companions(of: catalogue.task(named: "lung_vessels")) == [297])
+    #expect(try catalogue.companions(of: catalogue.task(named: "total")) == [])
+    #expect(try catalogue.datasets(of: catalogue.task(named: "total_mr")) == [850, 851, 852, 853])
     #expect(
       try catalogue.dataset(291).url
         == "https://github.com/wasserth/TotalSegmentator/releases/download/v2.0.0-weights/"

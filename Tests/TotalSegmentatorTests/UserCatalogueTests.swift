@@ -92,6 +92,15 @@ import Testing
     }
   }
 
+  @Test func aTaskCannotNeedItself() throws {
+    let text = Self.valid
+      .replacing(
+        "\"tasks\": {", with: "\"roughModels\": {\"own\": {\"task\": \"mine\", \"variant\": \"fast\"}}, \"tasks\": {"
+      )
+      .replacing("[\"liver\"], \"model\": \"total\"", with: "[\"left\"], \"model\": \"own\"")
+    #expect { _ = try load(text) } throws: { "\($0)".contains("tasks.mine: the task needs itself") }
+  }
+
   @Test func stepsAreChecked() throws {
     let text = Self.valid.replacing("\"crop\"", with: "\"steps\": [{\"step\": \"polish\"}], \"crop\"")
     #expect { _ = try load(text) } throws: { "\($0)".contains("tasks.mine.steps[0].step: is no step") }

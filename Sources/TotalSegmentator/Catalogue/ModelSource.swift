@@ -20,10 +20,10 @@ public struct ModelSource: Sendable, Equatable {
 public struct LicenseServer: Sendable, Equatable {
   /// Takes a POST of the licence's number and gives the archive.
   public var downloads: String
-  /// Says whether a licence's number is valid.
-  public var check: String
   /// Where a person gets a licence.
   public var page: String
+  /// The release of TotalSegmentator whose weights are asked for.
+  public var version: String
 }
 
 extension ModelSource {

@@ -13,10 +13,10 @@ extension TaskCatalogue {
       throw format.wrong("this version of Microtome reads format 1")
     }
     if let node = document["license"] {
-      _ = try node.members(known: ["downloads", "check", "page"])
+      _ = try node.members(known: ["downloads", "page", "version"])
       license = LicenseServer(
-        downloads: try node.required("downloads").string(), check: try node.required("check").string(),
-        page: try node.required("page").string())
+        downloads: try node.required("downloads").string(), page: try node.required("page").string(),
+        version: try node.required("version").string())
     }
     try addDatasets(document)
     for (name, node) in try document["classLists"]?.members() ?? [] { classLists[name] = try node.names() }
@@ -43,6 +43,7 @@ extension TaskCatalogue {
       tasks[index].steps += try steps(of: tasks[index], reading: node)
       try checkReferences(of: tasks[index], at: node)
     }
+    for (name, node) in added { try refuseCycle(through: name, at: node) }
     try addDownloads(document)
   }
 
@@ -98,6 +99,19 @@ extension TaskCatalogue {
     if let model = task.subsetCrop { try checkRegions([], of: model, at: node["subsetModel"] ?? node) }
     if let list = task.legacyOrder, classLists[list] == nil {
       throw (node["legacyOrder"] ?? node).wrong("there is no list of classes called \(list)")
+    }
+  }
+
+  /// Throws when a task could not be run without running itself first.
+  private func refuseCycle(through name: String, at node: CatalogueNode) throws {
+    var reached = Set<String>()
+    var next = [name]
+    while let current = next.popLast() {
+      let helping = tasks.first { $0.name == current }?.helpingTasks ?? []
+      guard !helping.contains(name) else {
+        throw node.wrong("the task needs itself: its region or its steps come from \(current)")
+      }
+      next += helping.filter { reached.insert($0).inserted }
     }
   }
 

@@ -83,23 +83,49 @@ public struct TaskCatalogue: Sendable {
       hint: Spelling.suggestion(for: name, in: names) ?? "names are those of tasks, or \"all\"; " + Self.listHint)
   }
 
-  /// The numbers of all datasets that a task may need, in every variant, its rough models' included.
+  /// The numbers of all datasets that a task may need: its own in every variant, and those of `companions`.
   public func datasets(of task: SegmentationTask) -> [Int] {
+    let own = task.variants.flatMap { $0.variant.parts.map(\.dataset) }
+    let subset = task.subsetCrop.map { datasets(of: $0, choices: [$0.variant, $0.robust]) } ?? []
+    return (own + companions(of: task) + subset).uniqued
+  }
+
+  /// The numbers of the datasets of other tasks that every run of a task needs: those of its rough model, as well when
+  /// a robust crop is asked for, and of the tasks in its steps; and what these tasks need in turn.
+  public func companions(of task: SegmentationTask) -> [Int] {
     var found: [Int] = []
-    func add(_ variant: TaskVariant) { found += variant.parts.map(\.dataset) }
-    func add(_ model: RoughModel) {
-      guard let rough = tasks.first(where: { $0.name == model.task }) else { return }
-      for choice in [model.variant, model.robust] { add(rough.variant(choice)) }
+    if let crop = task.crop {
+      let model = crop.model
+      found += datasets(of: model, choices: crop.isRobust ? [model.robust] : [model.variant, model.robust])
     }
-    for (_, variant) in task.variants { add(variant) }
-    if let crop = task.crop { add(crop.model) }
-    if let model = task.subsetCrop { add(model) }
-    for case .confineVertebrae(let name, _, _) in task.steps {
-      if let other = tasks.first(where: { $0.name == name }) { add(other.standard) }
+    for name in task.helpingTasks where name != task.crop?.model.task {
+      guard let other = tasks.first(where: { $0.name == name }) else { continue }
+      found += other.standard.parts.map(\.dataset) + companions(of: other)
     }
-    var seen = Set<Int>()
-    return found.filter { seen.insert($0).inserted }
+    return found.uniqued
+  }
+
+  private func datasets(of model: RoughModel, choices: [RoughModel.Choice]) -> [Int] {
+    guard let rough = tasks.first(where: { $0.name == model.task }) else { return [] }
+    return choices.flatMap { rough.variant($0).parts.map(\.dataset) } + companions(of: rough)
   }
 
   private static let listHint = "microtome info tasks lists them"
+}
+
+extension SegmentationTask {
+  /// The tasks that are run before or after this one, as part of it.
+  var helpingTasks: [String] {
+    var names = crop.map { [$0.model.task] } ?? []
+    for case .confineVertebrae(let name, _, _) in steps { names.append(name) }
+    return names
+  }
+}
+
+extension Array where Element: Hashable {
+  /// The elements in order, each once.
+  var uniqued: [Element] {
+    var seen = Set<Element>()
+    return filter { seen.insert($0).inserted }
+  }
 }
