@@ -76,6 +76,7 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
+    tests("TotalSegmentator", uses: ["Imaging", "Basics"], resources: [.copy("Resources")]),
     tests(
       "microtome", uses: ["NNUNet", "ImageFormats", "Imaging", "Evaluation", "Basics"], resources: [.copy("Resources")]),
   ],
