@@ -17,8 +17,11 @@ int mt_labels_meet(const uint8_t *a, const uint8_t *b, size_t count);
 /// low[i] = min(low[i], row[i])
 void mt_lower(uint8_t *low, const uint8_t *row, size_t count);
 
-/// low[i] = min(low[i], the smallest of row[i + first], ..., row[i + last])
-void mt_lower_window(uint8_t *low, const uint8_t *row, ptrdiff_t first, ptrdiff_t last, size_t count);
+/// low[i] = the smallest of row[i + first], ..., row[i + last]
+void mt_lowest_in_window(uint8_t *low, const uint8_t *row, ptrdiff_t first, ptrdiff_t last, size_t count);
+
+/// rank[i] = label[i] - 1 for the labels first...last, else 255. Returns the smallest rank.
+uint8_t mt_rank_labels(uint8_t *rank, const uint8_t *label, uint8_t first, uint8_t last, size_t count);
 
 /// Where label[i] is 0: label[i] = low[i] + 1, in which 255 + 1 is 0.
 void mt_fill_labels(uint8_t *label, const uint8_t *low, size_t count);
