@@ -39,6 +39,18 @@ import Testing
     }
   }
 
+  /// Two labels on one body: it is counted from the bottom, as the lower of the two, or from the top as C1.
+  @Test func oneMixedUpVertebra() {
+    let spacing = Vector3D(5, 5, 5)
+    for (labels, expected) in [([8, 9], 9), ([1, 2], 1), ([1, 24], 24), ([30, 31], 0)] as [([UInt8], UInt8)] {
+      var map = Volume<UInt8>(shape: Shape3D(2, 1, 1), elements: labels)
+      var separation = VertebraSeparation()
+      separation.growth = 0
+      separation.separate(&map, spacing: spacing)
+      #expect(map.elements == [expected, expected])
+    }
+  }
+
   @Test func bodyIsTrunkAndExtremities() {
     let map = Volume<UInt8>(shape: Shape3D(1, 1, 5), elements: [0, 1, 2, 3, 1])
     #expect(BodyMasks.body(of: map).elements == [0, 1, 1, 0, 1])

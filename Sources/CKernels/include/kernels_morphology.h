@@ -35,8 +35,8 @@ int mt_pack_nonzero(const uint8_t *voxels, uint64_t *words, size_t count);
 /// Sets a bit for every byte that the table of 256 selects and returns whether there is one.
 int mt_pack_selected(const uint8_t *voxels, uint64_t *words, size_t count, const uint8_t *is_selected);
 
-/// Sets a bit for every value with low < value < high and returns whether there is one.
-int mt_pack_between(const float *values, uint64_t *words, size_t count, float low, float high);
+/// Clears the bits of values that are not low < value < high. Values without a bit are not read in blocks of 64 such ones.
+void mt_keep_between(uint64_t *words, const float *values, size_t count, float low, float high);
 
 /// voxels[i] = 1 where bit i is set, else 0.
 void mt_unpack(const uint64_t *words, uint8_t *voxels, size_t count);
