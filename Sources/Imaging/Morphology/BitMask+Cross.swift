@@ -46,7 +46,8 @@ extension BitMask {
     let (shape, pitch) = (self.shape, self.pitch)
     var result = [UInt64](repeating: 0, count: words.count)
     let nothing = [UInt64](repeating: 0, count: pitch)
-    for _ in 0..<iterations {
+    // From one corner to the other is the longest way there is.
+    for _ in 0..<min(iterations, shape.z + shape.y + shape.x) {
       slices = reached(slices, shape.z)
       rows = reached(rows, shape.y)
       let (slices, rows) = (self.slices, self.rows)

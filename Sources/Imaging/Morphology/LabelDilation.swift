@@ -7,9 +7,10 @@ extension Volume where Element == UInt8 {
   ///
   /// A voxel that is 0 takes the smallest of the labels whose ellipsoids cover it; other voxels stay. What an ellipsoid
   /// covers follows the reference's grid, see `EllipsoidKernel`: it may lie off its centre, or be empty. A radius of 0 or
-  /// less changes nothing.
-  public mutating func dilateLabels(_ labels: LabelSet = .all, radius: Double, spacing: Vector3D) {
-    let windows = radius > 0 ? KernelWindow.group(EllipsoidKernel(radius: radius, spacing: spacing)) : []
+  /// less changes nothing. Throws `badInput` when a voxel size is not positive, or next to nothing.
+  public mutating func dilateLabels(_ labels: LabelSet = .all, radius: Double, spacing: Vector3D) throws {
+    guard radius > 0 else { return }
+    let windows = KernelWindow.group(try EllipsoidKernel(radius: radius, spacing: spacing, within: shape))
     guard let widest = windows.first?.columns, let box = boundingBox(of: labels) else { return }
     let offsets = windows.flatMap(\.offsets)
     let reach = Shape3D(
