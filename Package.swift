@@ -83,7 +83,10 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
-    tests("TotalSegmentator", uses: ["Downloading", "Checkpoints", "Imaging", "Basics"]),
+    tests(
+      "TotalSegmentator",
+      uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
+      resources: [.copy("Resources")]),
     tests(
       "microtome", uses: ["NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
       resources: [.copy("Resources")]),

@@ -55,11 +55,33 @@ void mt_lower(uint8_t *restrict low, const uint8_t *restrict row, size_t count) 
 }
 
 MT_MULTIVERSION
-void mt_lower_window(uint8_t *restrict low, const uint8_t *restrict row, ptrdiff_t first, ptrdiff_t last, size_t count) {
-  for (ptrdiff_t offset = first; offset <= last; offset++) {
+void mt_lowest_in_window(
+    uint8_t *restrict low, const uint8_t *restrict row, ptrdiff_t first, ptrdiff_t last, size_t count) {
+  const uint8_t *a = row + first, *b = a + 1, *c = a + 2;
+  if (last - first == 2) {
+    // What nested windows mostly differ by.
+    for (size_t i = 0; i < count; i++) {
+      uint8_t smaller = a[i] < b[i] ? a[i] : b[i];
+      low[i] = c[i] < smaller ? c[i] : smaller;
+    }
+    return;
+  }
+  memcpy(low, a, count);
+  for (ptrdiff_t offset = first + 1; offset <= last; offset++) {
     const uint8_t *shifted = row + offset;
     for (size_t i = 0; i < count; i++) low[i] = shifted[i] < low[i] ? shifted[i] : low[i];
   }
+}
+
+MT_MULTIVERSION
+uint8_t mt_rank_labels(
+    uint8_t *restrict rank, const uint8_t *restrict label, uint8_t first, uint8_t last, size_t count) {
+  uint8_t smallest = 255;
+  for (size_t i = 0; i < count; i++) {
+    rank[i] = (label[i] >= first) & (label[i] <= last) ? (uint8_t)(label[i] - 1) : 255;
+    smallest = rank[i] < smallest ? rank[i] : smallest;
+  }
+  return smallest;
 }
 
 MT_MULTIVERSION

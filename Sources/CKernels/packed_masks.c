@@ -34,21 +34,19 @@ int mt_pack_selected(const uint8_t *voxels, uint64_t *words, size_t count, const
 }
 
 MT_MULTIVERSION
-int mt_pack_between(const float *values, uint64_t *words, size_t count, float low, float high) {
-  uint64_t any = 0;
+void mt_keep_between(uint64_t *words, const float *values, size_t count, float low, float high) {
   for (size_t x = 0; x < count; x += MT_BLOCK) {
-    size_t size = count - x < MT_BLOCK ? count - x : MT_BLOCK;
+    if (words[x / MT_BLOCK] == 0) continue;
     uint8_t inside[MT_BLOCK] = {0};
-    if (size == MT_BLOCK) {
+    if (count - x >= MT_BLOCK) {
       for (size_t i = 0; i < MT_BLOCK; i++) inside[i] = (values[x + i] > low) & (values[x + i] < high);
     } else {
-      for (size_t i = 0; i < size; i++) inside[i] = (values[x + i] > low) & (values[x + i] < high);
+      for (size_t i = 0; i < count - x; i++) inside[i] = (values[x + i] > low) & (values[x + i] < high);
     }
     mt_bytes bytes;
     mt_load(&bytes, inside, MT_BLOCK);
-    any |= words[x / MT_BLOCK] = MT_BITS(bytes != 0);
+    words[x / MT_BLOCK] &= MT_BITS(bytes != 0);
   }
-  return any != 0;
 }
 
 /// 1 for every bit that is set.

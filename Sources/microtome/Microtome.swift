@@ -20,7 +20,8 @@ struct Microtome: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Predict.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self, WeightsCommand.self,
+      Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
+      WeightsCommand.self,
       InfoCommand.self, LicenseCommand.self,
     ])
 
@@ -34,11 +35,13 @@ struct Microtome: ParsableCommand {
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
+    case "TotalSegmentator": run(TotalSegment.self, OptionalValues.fill(arguments))
+    case "FastSegmentator": run(FastSegment.self, OptionalValues.fill(arguments))
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)
     case "totalseg_import_weights": run(ImportWeightsTool.self, arguments)
     case "totalseg_set_license": run(SetLicenseTool.self, arguments)
     case "totalseg_info": run(InfoTool.self, arguments)
-    default: run(Microtome.self, arguments)
+    default: run(Microtome.self, arguments.first == "totalseg" ? OptionalValues.fill(arguments) : arguments)
     }
   }
 

@@ -17,8 +17,11 @@ int mt_labels_meet(const uint8_t *a, const uint8_t *b, size_t count);
 /// low[i] = min(low[i], row[i])
 void mt_lower(uint8_t *low, const uint8_t *row, size_t count);
 
-/// low[i] = min(low[i], the smallest of row[i + first], ..., row[i + last])
-void mt_lower_window(uint8_t *low, const uint8_t *row, ptrdiff_t first, ptrdiff_t last, size_t count);
+/// low[i] = the smallest of row[i + first], ..., row[i + last]
+void mt_lowest_in_window(uint8_t *low, const uint8_t *row, ptrdiff_t first, ptrdiff_t last, size_t count);
+
+/// rank[i] = label[i] - 1 for the labels first...last, else 255. Returns the smallest rank.
+uint8_t mt_rank_labels(uint8_t *rank, const uint8_t *label, uint8_t first, uint8_t last, size_t count);
 
 /// Where label[i] is 0: label[i] = low[i] + 1, in which 255 + 1 is 0.
 void mt_fill_labels(uint8_t *label, const uint8_t *low, size_t count);
@@ -32,8 +35,8 @@ int mt_pack_nonzero(const uint8_t *voxels, uint64_t *words, size_t count);
 /// Sets a bit for every byte that the table of 256 selects and returns whether there is one.
 int mt_pack_selected(const uint8_t *voxels, uint64_t *words, size_t count, const uint8_t *is_selected);
 
-/// Sets a bit for every value with low < value < high and returns whether there is one.
-int mt_pack_between(const float *values, uint64_t *words, size_t count, float low, float high);
+/// Clears the bits of values that are not low < value < high. Values without a bit are not read in blocks of 64 such ones.
+void mt_keep_between(uint64_t *words, const float *values, size_t count, float low, float high);
 
 /// voxels[i] = 1 where bit i is set, else 0.
 void mt_unpack(const uint64_t *words, uint8_t *voxels, size_t count);

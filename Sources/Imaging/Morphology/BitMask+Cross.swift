@@ -34,9 +34,10 @@ extension BitMask {
   }
 
   /// Makes a row from itself and its four neighbours (of the slices before and behind, of the rows above and below).
-  private typealias Step = @Sendable (
-    UnsafeMutablePointer<UInt64>, UnsafePointer<UInt64>, UnsafePointer<UnsafePointer<UInt64>?>, Int
-  ) -> Void
+  private typealias Step =
+    @Sendable (
+      UnsafeMutablePointer<UInt64>, UnsafePointer<UInt64>, UnsafePointer<UnsafePointer<UInt64>?>, Int
+    ) -> Void
 
   private mutating func repeatStep(
     _ iterations: Int, _ step: Step, _ reached: (_ range: Range<Int>, _ count: Int) -> Range<Int>
@@ -45,14 +46,17 @@ extension BitMask {
     let (shape, pitch) = (self.shape, self.pitch)
     var result = [UInt64](repeating: 0, count: words.count)
     let nothing = [UInt64](repeating: 0, count: pitch)
-    for _ in 0..<iterations {
+    // From one corner to the other is the longest way there is.
+    for _ in 0..<min(iterations, shape.z + shape.y + shape.x) {
       slices = reached(slices, shape.z)
       rows = reached(rows, shape.y)
       let (slices, rows) = (self.slices, self.rows)
       words.withUnsafeBufferPointer { words in
         result.withUnsafeMutableBufferPointer { result in
           nothing.withUnsafeBufferPointer { nothing in
-            guard let from = words.baseAddress, let to = result.baseAddress, let none = nothing.baseAddress else { return }
+            guard let from = words.baseAddress, let to = result.baseAddress, let none = nothing.baseAddress else {
+              return
+            }
             let (source, target, zeros) = (Shared(from + 1), Shared(to + 1), Shared(none))
             Parallel.ranges(slices.count) { pieces in
               withUnsafeTemporaryAllocation(of: UnsafePointer<UInt64>?.self, capacity: 4) { neighbours in

@@ -35,14 +35,9 @@ public struct BitMask: Sendable {
     self.init(map) { mt_pack_selected($0, $1, $2, isSelected) != 0 }
   }
 
-  /// The voxels of the first channel of `volume` with low < value < high; a NaN is not between anything.
-  public init(_ volume: Volume<Float>, above low: Float, below high: Float) {
-    self.init(volume) { mt_pack_between($0, $1, $2, low, high) != 0 }
-  }
-
   /// Packs all rows; `pack` says whether it found anything.
-  private init<Element>(
-    _ volume: Volume<Element>, pack: @Sendable (UnsafePointer<Element>, UnsafeMutablePointer<UInt64>, Int) -> Bool
+  private init(
+    _ volume: Volume<UInt8>, pack: @Sendable (UnsafePointer<UInt8>, UnsafeMutablePointer<UInt64>, Int) -> Bool
   ) {
     self.init(empty: volume.shape)
     let shape = volume.shape
@@ -94,13 +89,28 @@ public struct BitMask: Sendable {
   /// Clears the bits that are set in `other`, of the same shape.
   public mutating func subtract(_ other: BitMask) {
     precondition(other.shape == shape, "the masks must have the same shape")
-    for index in words.indices { words[index] &= ~other.words[index] }
+    words.withUnsafeMutableBufferPointer { words in
+      other.words.withUnsafeBufferPointer { others in
+        for index in words.indices { words[index] &= ~others[index] }
+      }
+    }
   }
 
-  /// Clears the bits that are not set in `other`, of the same shape.
-  public mutating func formIntersection(_ other: BitMask) {
-    precondition(other.shape == shape, "the masks must have the same shape")
-    for index in words.indices { words[index] &= other.words[index] }
+  /// Clears the bits of the voxels of `image`, of the same shape, that are not low < value < high; a NaN is not.
+  public mutating func keep(where image: Volume<Float>, isAbove low: Float, below high: Float) {
+    precondition(image.shape == shape, "the image must have the shape of the mask")
+    let (shape, pitch) = (self.shape, self.pitch)
+    words.withUnsafeMutableBufferPointer { words in
+      image.elements.withUnsafeBufferPointer { values in
+        guard let from = values.baseAddress, let to = words.baseAddress else { return }
+        let (source, target) = (Shared(from), Shared(to + 1))
+        Parallel.ranges(shape.z * shape.y, minimum: 64) { rows in
+          for row in rows {
+            mt_keep_between(target.value + row * pitch, source.value + row * shape.x, shape.x, low, high)
+          }
+        }
+      }
+    }
   }
 
   private func write(

@@ -88,13 +88,21 @@ struct RunSlab: Sendable {
     let rows = slices.lowerBound * shape.y..<slices.upperBound * shape.y
     firstRow = rows.lowerBound
     firstRuns.reserveCapacity(rows.count + 1)
-    var found = [mt_run](repeating: mt_run(), count: shape.x + 1)
-    for row in rows {
-      let count = found.withUnsafeMutableBufferPointer { found in
-        found.baseAddress.map { scanner.scan(row: row, into: $0) } ?? 0
+    // Rows are scanned into a buffer that stays in the cache, and kept many at a time.
+    let batch = max(1, (1 << 14) / (shape.x + 1))
+    withUnsafeTemporaryAllocation(of: mt_run.self, capacity: batch * (shape.x + 1)) { found in
+      guard let buffer = found.baseAddress else { return }
+      var start = rows.lowerBound
+      while start < rows.upperBound {
+        let end = min(start + batch, rows.upperBound)
+        var count = 0
+        for row in start..<end {
+          count += scanner.scan(row: row, into: buffer + count)
+          firstRuns.append(runs.count + count)
+        }
+        runs.append(contentsOf: UnsafeBufferPointer(start: buffer, count: count))
+        start = end
       }
-      runs.append(contentsOf: found[..<count])
-      firstRuns.append(runs.count)
     }
     parents = [Int32](unsafeUninitializedCapacity: runs.count) { parents, initialized in
       for index in runs.indices { parents[index] = Int32(truncatingIfNeeded: index) }

@@ -87,7 +87,7 @@ final class TaskSegmenter {
       spent: { self.networkSeconds += $0 })
     var labels = try prediction.run(variant, on: grid.image, wanted: wanted)
     let spacing = grid.image.affine.voxelSizes
-    for step in task.steps { apply(step, to: &labels, spacing: spacing) }
+    for step in task.steps { try apply(step, to: &labels, spacing: spacing) }
     if !isRough, let volume = options.smallBlobVolume {
       labels.removeSmallComponents(atMost: VoxelVolume.voxels(in: volume, spacing: spacing))
     }
@@ -100,7 +100,7 @@ final class TaskSegmenter {
   }
 
   /// The steps that belong on the networks' grid.
-  private func apply(_ step: TaskStep, to labels: inout Volume<UInt8>, spacing: Vector3D) {
+  private func apply(_ step: TaskStep, to labels: inout Volume<UInt8>, spacing: Vector3D) throws {
     switch step {
     case .removeLabels(let removed):
       var keeps = [Bool](repeating: true, count: 256)
@@ -115,7 +115,7 @@ final class TaskSegmenter {
       var separation = VertebraSeparation()
       separation.smallestVolume = minimumVolume
       separation.growth = dilation
-      separation.separate(&labels, spacing: spacing)
+      try separation.separate(&labels, spacing: spacing)
     case .confineVertebrae, .removeOutside, .deriveBodyAndSkin: break
     }
   }

@@ -23,7 +23,7 @@ public enum BodyMasks {
     var inside = shell
     inside.erode(iterations: 3)
     shell.subtract(inside)
-    shell.formIntersection(BitMask(image, above: -200, below: 250))
+    shell.keep(where: image, isAbove: -200, below: 250)
     var skin = shell.volume
     skin.removeSmallComponents(of: [1], atMost: 5)
     return skin

@@ -27,14 +27,16 @@ public struct VertebraSeparation: Sendable {
   /// `smallestVolume` becomes one vertebra. Counting starts at the top with C1 where C1 is in the image and L5 is not, else at
   /// the bottom with the lowest vertebra the network saw. Parts are in the order of their centres along Z, equal ones in the
   /// order of their first voxels with X slowest; parts for which no label is left become background.
-  public func separate(_ map: inout Volume<UInt8>, spacing: Vector3D) {
+  ///
+  /// Throws `badInput` when a voxel size is not positive.
+  public func separate(_ map: inout Volume<UInt8>, spacing: Vector3D) throws {
     if map.hasTouchingLabels { map = renumbered(map, spacing) }
-    map.dilateLabels(vertebrae, radius: growth, spacing: spacing)
+    try map.dilateLabels(vertebrae, radius: growth, spacing: spacing)
   }
 
   /// Grows separated vertebrae by `growth` mm and keeps what lies in the mask of vertebral `bodies` (1 = body).
   ///
-  /// Throws `badInput` when the two differ in shape.
+  /// Throws `badInput` when the two differ in shape or a voxel size is not positive.
   public func refine(
     _ map: inout Volume<UInt8>, bodies: Volume<UInt8>, spacing: Vector3D, growth: Double = 2
   ) throws {
@@ -43,7 +45,7 @@ public struct VertebraSeparation: Sendable {
         .badInput, "the vertebrae have \(map.shape) voxels and the mask of their bodies \(bodies.shape)",
         hint: "both must be on the grid of the image")
     }
-    map.dilateLabels(vertebrae, radius: growth, spacing: spacing)
+    try map.dilateLabels(vertebrae, radius: growth, spacing: spacing)
     BitMask(bodies, labels: [1]).clearOutside(of: &map)
   }
 
