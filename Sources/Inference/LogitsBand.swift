@@ -1,6 +1,7 @@
 import Basics
 import CKernels
 import Imaging
+import Networks
 
 /// A moving band of slices of accumulated logits, as deep as a patch, so that memory does not grow with the volume.
 ///
@@ -86,11 +87,50 @@ public final class LogitsBand: @unchecked Sendable {
         }
       }
     }
-    guard fold == 0 else { return }
+    if fold == 0 { addWeights(of: tile, importance: importance.value) }
+  }
+
+  /// Adds what `head` makes of a tile's features (C, Z, Y, X), multiplied by `scale`; otherwise as above.
+  func add(
+    features: UnsafePointer<Float>, head: PointwiseHead, fold: Int, tile: Tile, importance: UnsafePointer<UInt16>,
+    scale: Float
+  ) {
+    let patch = tile.patch
+    let inside = tile.inside
+    let size = inside.shape
+    guard size.count > 0 else { return }
+    head.weights.withUnsafeBufferPointer { weights in
+      head.bias.withUnsafeBufferPointer { bias in
+        let layer = mt_head(
+          inputs: head.inputs, outputs: head.outputs, weights: weights.baseAddress, bias: bias.baseAddress)
+        let shared = Shared((features: features, importance: importance, layer: layer))
+        Parallel.ranges(size.z * size.y, minimum: 8) { rows in
+          var layer = shared.value.layer
+          for row in rows {
+            let z = inside.lower.z + row / size.y
+            let y = inside.lower.y + row % size.y
+            let within =
+              ((z - tile.start.z) * patch.y + y - tile.start.y) * patch.x + inside.lower.x - tile.start.x
+            mt_accumulate_head_row(
+              self.sums(fold, 0, z) + y * self.columns + inside.lower.x, self.channelStride, &layer,
+              shared.value.features + within, patch.count, shared.value.importance + within, size.x, scale)
+          }
+        }
+      }
+    }
+    if fold == 0 { addWeights(of: tile, importance: importance) }
+  }
+
+  /// Counts a tile's importance where it lies inside the image.
+  private func addWeights(of tile: Tile, importance: UnsafePointer<UInt16>) {
+    let patch = tile.patch
+    let inside = tile.inside
+    let size = inside.shape
+    let offset = (inside.lower.y - tile.start.y) * patch.x + inside.lower.x - tile.start.x
     for z in inside.lower.z..<inside.upper.z {
       let within = (z - tile.start.z) * patch.y * patch.x + offset
       mt_accumulate_weights_plane(
-        weightSlice(z) + inside.lower.y * columns + inside.lower.x, columns, importance.value + within, patch.x,
+        weightSlice(z) + inside.lower.y * columns + inside.lower.x, columns, importance + within, patch.x,
         size.y, size.x)
     }
   }

@@ -1,6 +1,7 @@
 import Basics
 import Engines
 import Imaging
+import Networks
 
 /// Receives logits as soon as no later tile can change them.
 public protocol LogitsSink: AnyObject {
@@ -32,16 +33,20 @@ public struct SlidingWindow: Sendable {
 
   /// Predicts `image` (C, Z, Y, X) with every network (one per fold) and gives the mean logits to `sink`.
   ///
-  /// - Parameter progress: called after each forward pass with the number done and the total; may throw to stop.
+  /// - Parameters:
+  ///   - heads: the last layers of the networks, which then give features; empty when they give logits.
+  ///   - progress: called after each forward pass with the number done and the total; may throw to stop.
   /// - Throws: what the engine, the sink or `progress` throws; `badInput` for infinite logits.
   public func run(
-    _ image: Volume<Float>, networks: [any CompiledNetwork], into sink: any LogitsSink,
+    _ image: Volume<Float>, networks: [any CompiledNetwork], heads: [PointwiseHead] = [], into sink: any LogitsSink,
     progress: (_ done: Int, _ total: Int) throws -> Void
   ) throws {
     guard let first = networks.first else { return }
     precondition(image.shape == grid.imageShape)
+    precondition(heads.isEmpty || heads.count == networks.count, "a head for every network, or none")
     let run = Run(
-      window: self, flips: flips, image: image, channels: first.outputShape[1], networks: networks, sink: sink)
+      window: self, flips: flips, image: image, channels: first.outputShape[1], networks: networks, heads: heads,
+      sink: sink)
     try run.execute(progress: progress)
   }
 }
@@ -63,27 +68,31 @@ private final class Run {
   private let flips: [Flip]
   private let image: Volume<Float>
   private let networks: [any CompiledNetwork]
+  private let heads: [PointwiseHead]
   private let sink: any LogitsSink
   private let band: LogitsBand
+  /// What a network gives: logits, or the features that its head makes them of.
   private let channels: Int
-  /// The sum over the reversals of the current tile (K, Z, Y, X).
+  /// The sum over the reversals of the current tile (channels, Z, Y, X).
   private let mirrorSum: UnsafeMutablePointer<Float>
   private var row = -1
   private var finished = 0
 
   init(
     window: SlidingWindow, flips: [Flip], image: Volume<Float>, channels: Int, networks: [any CompiledNetwork],
-    sink: any LogitsSink
+    heads: [PointwiseHead], sink: any LogitsSink
   ) {
     self.window = window
     self.flips = flips
     self.image = image
     self.networks = networks
+    self.heads = heads
     self.sink = sink
     self.channels = channels
     let shape = image.shape
     band = LogitsBand(
-      channels: channels, folds: networks.count, depth: min(shape.z, window.grid.patchShape.z + 1), rows: shape.y,
+      channels: heads.first?.outputs ?? channels, folds: networks.count,
+      depth: min(shape.z, window.grid.patchShape.z + 1), rows: shape.y,
       columns: shape.x)
     mirrorSum = .allocate(capacity: flips.count > 1 ? channels * window.grid.patchShape.count : 0)
   }
@@ -165,7 +174,7 @@ private final class Run {
     }
   }
 
-  /// Adds one prediction (K, Z, Y, X) to its tile, and the tile to the band when its reversals are complete.
+  /// Adds one prediction (channels, Z, Y, X) to its tile, and the tile to the band when its reversals are complete.
   private func take(_ job: Job, _ logits: UnsafePointer<Float>) throws {
     if job.row != row { try finishRow(before: job.row) }
     let patch = window.grid.patchShape
@@ -188,7 +197,14 @@ private final class Run {
     window.importance.bits.withUnsafeBufferPointer { bits in
       guard let importance = bits.baseAddress else { return }
       // The number of reversals is a power of two, so this scaling is exact.
-      band.add(prediction, fold: job.fold, tile: job.tile, importance: importance, scale: 1 / Float(flips.count))
+      let scale = 1 / Float(flips.count)
+      if heads.isEmpty {
+        band.add(prediction, fold: job.fold, tile: job.tile, importance: importance, scale: scale)
+      } else {
+        band.add(
+          features: prediction, head: heads[job.fold], fold: job.fold, tile: job.tile, importance: importance,
+          scale: scale)
+      }
     }
   }
 

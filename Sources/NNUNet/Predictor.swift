@@ -2,12 +2,15 @@ import Basics
 import Engines
 import Imaging
 import Inference
+import Networks
 
 /// A trained model bound to an engine, ready to segment cases.
 public final class Predictor: Sendable {
   public let model: TrainedModel
   private let options: PredictionOptions
   private let networks: [any CompiledNetwork]
+  /// The networks' last layers, when these are run apart from them.
+  private let heads: [PointwiseHead]
   private let importance: ImportanceMap
   /// What runs, for the log.
   public let engineName: String
@@ -28,7 +31,11 @@ public final class Predictor: Sendable {
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
     compile.expectedPasses = expectedPasses
-    networks = try model.networks.map { try engine.compile($0, inputShape: shape, options: compile) }
+    let parts = model.networks.map { $0.splitHead() }
+    heads = parts.compactMap { $0?.head }
+    networks = try zip(model.networks, parts).map { whole, parts in
+      try engine.compile(parts?.trunk ?? whole, inputShape: shape, options: compile)
+    }
   }
 
   /// How the engine comments on what runs.
@@ -47,7 +54,7 @@ public final class Predictor: Sendable {
     let window = SlidingWindow(
       grid: model.grid(for: prepared.record, options), importance: importance,
       mirrorAxes: model.mirrorAxes(options))
-    try window.run(prepared.voxels, networks: networks, into: destination.sink, progress: progress)
+    try window.run(prepared.voxels, networks: networks, heads: heads, into: destination.sink, progress: progress)
     return (destination.canvas.labels(), destination.probabilities)
   }
 }

@@ -34,4 +34,17 @@ void mt_add_rows(float *sum, const float *values, size_t columns, int reversed);
 /// target = values read backwards.
 void mt_reverse_row(float *target, const float *values, size_t columns);
 
+/// A pointwise convolution: logit k = bias[k] + the sum of weights[k][c] * feature c.
+typedef struct {
+  size_t inputs, outputs;
+  const float *weights, *bias;
+} mt_head;
+
+/// Adds importance * (scale * (weights features) + bias) to one row of every class's sums (half precision).
+///
+/// Rows of one class and the next lie `sum_stride` elements apart, those of one feature and the next `feature_stride`.
+void mt_accumulate_head_row(
+    uint16_t *sums, ptrdiff_t sum_stride, const mt_head *head, const float *features, ptrdiff_t feature_stride,
+    const uint16_t *importance, size_t width, float scale);
+
 #endif
