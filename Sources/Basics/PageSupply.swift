@@ -12,6 +12,8 @@ import Synchronization
 /// write anywhere meanwhile. Where the system cannot do that, nothing happens.
 public final class PageSupply: Sendable {
   private let isCancelled = Atomic(false)
+  /// Set by whoever comes first: the supply when it begins, or `stop` when it never will.
+  private let isClaimed = Atomic(false)
   private let group = DispatchGroup()
 
   /// Begins with the bytes at `offset`; those before come last.
@@ -25,6 +27,7 @@ public final class PageSupply: Sendable {
       let last = (base + buffer.count) / pageSize * pageSize
       let middle = min(max(first, (base + offset) / pageSize * pageSize), last)
       DispatchQueue.global().async(group: group) { [self] in
+        guard !isClaimed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         supply(middle..<last)
         supply(first..<middle)
       }
@@ -34,7 +37,8 @@ public final class PageSupply: Sendable {
   /// Ends the supply; the buffer may be freed after that.
   public func stop() {
     isCancelled.store(true, ordering: .relaxed)
-    group.wait()
+    // With all threads busy it may still be in the queue, and waiting for a thread would only keep this one too.
+    if isClaimed.exchange(true, ordering: .acquiringAndReleasing) { group.wait() }
   }
 
   #if os(Linux)
