@@ -1,5 +1,6 @@
 import Basics
 import COpenVINO
+import CSystem
 import Networks
 
 #if canImport(Glibc)
@@ -70,6 +71,8 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
 
   private init(_ handle: OpaquePointer?, core: OpenVINOCore, memory: AnyObject, plan: OpenVINOPlan) throws {
     guard let handle else { throw Failure(.engine, "OpenVINO could not compile the network") }
+    // Compiling takes and frees much memory in small pieces, which the C library would keep.
+    mt_return_free_memory()
     let functions = core.library.functions
     func property(_ key: String) -> String? {
       OpenVINOLibrary.text { mt_openvino_compiled_property(functions, handle, key, $0, $1) }

@@ -29,7 +29,7 @@ struct OpenVINOSchedule: Equatable {
       } ?? 1
     // While one stream computes, the next pass can be prepared and the last one be read: worth a second output if that
     // is small.
-    let wanted = streams == 1 && outputBytes <= Self.memoryForSpeed / 2 ? 2 : streams
+    let wanted = streams == 1 && outputBytes <= Self.memoryForSpeed / 8 ? 2 : streams
     requests = min(wanted, passes)
   }
 
