@@ -214,7 +214,7 @@ struct TotalSegmentArguments: ParsableArguments {
   @Option(name: .customLong("weights_dir"), help: "The folder of weights. (default: TotalSegmentator's)")
   var weightsFolder: String?
 
-  @Option(name: .customLong("tasks_file"), help: "A JSON file with further tasks.")
+  @Option(name: .customLong("tasks"), help: "A JSON file with further tasks.")
   var taskFile: String?
 
   @Option(name: .customLong("engine-path"), help: "The engine's library, or the folder it lies in.")
