@@ -68,7 +68,8 @@ let package = Package(
       ], swiftSettings: swift),
 
     .target(
-      name: "TestSupport", dependencies: ["Engines", "Imaging", "Basics"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["TotalSegmentator", "Engines", "Checkpoints", "Imaging", "Basics"],
+      path: "Tests/TestSupport",
       swiftSettings: swift),
     tests("Basics"),
     tests("Downloading", uses: ["Basics"]),
