@@ -6,7 +6,7 @@ import Testing
 @testable import Inference
 
 /// Keeps every finished slice.
-private final class Recorder: LogitsSink {
+final class Recorder: LogitsSink {
   var logits: [Float16]
   private var seen = 0
   private let shape: Shape3D
