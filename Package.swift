@@ -89,7 +89,8 @@ let package = Package(
       uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
       resources: [.copy("Resources")]),
     tests(
-      "microtome", uses: ["NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
+      "microtome",
+      uses: ["TotalSegmentator", "NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
       resources: [.copy("Resources")]),
   ],
   cLanguageStandard: .gnu11

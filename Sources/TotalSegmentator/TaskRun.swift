@@ -162,18 +162,23 @@ public final class TaskRun: Sendable {
         || ids.contains { (part.labelOffset + 1...part.labelOffset + part.classCount).contains($0) }
       if isWanted { try check(part) }
     }
-    var rough = task.crop.map { ($0.model, $0.isRobust || options.robustCrop) }
-    if rough == nil, !subset.isEmpty { rough = task.subsetCrop.map { ($0, options.robustCrop) } }
-    if rough == nil, options.cropsToBody, task.modality == .ct {
-      rough = (try weights.catalogue.roughModel("body"), false)
-    }
-    if let (model, isRobust) = rough {
-      let choice = isRobust ? model.robust : model.variant
-      for part in try weights.catalogue.task(named: model.task).variant(choice).parts { try check(part) }
+    if let crop = task.crop {
+      try check(crop.model, robust: crop.isRobust || options.robustCrop)
+    } else if !subset.isEmpty, let model = task.subsetCrop {
+      try check(model, robust: options.robustCrop)
+    } else if options.cropsToBody, task.modality == .ct {
+      try check(try weights.catalogue.roughModel("body"), robust: false)
     }
     for case .confineVertebrae(let name, _, _) in task.steps {
       for part in try weights.catalogue.task(named: name).standard.parts { try check(part) }
     }
+  }
+
+  /// A rough model and what finds the region that it looks at itself.
+  private func check(_ model: RoughModel, robust: Bool) throws {
+    let task = try weights.catalogue.task(named: model.task)
+    if let crop = task.crop { try check(crop.model, robust: crop.isRobust) }
+    for part in task.variant(robust ? model.robust : model.variant).parts { try check(part) }
   }
 
   private func check(_ part: TaskPart) throws {

@@ -16,7 +16,9 @@ enum OptionalValues {
         continue
       }
       let next = index + 1 < arguments.count ? arguments[index + 1] : "-"
-      filled.append(next.hasPrefix("-") ? "\(option.names[1])=\(option.value)" : argument)
+      filled.append(argument)
+      // The parser does not take "--option=" for an option with an empty value.
+      if next.hasPrefix("-") { filled.append(option.value) }
     }
     return filled
   }

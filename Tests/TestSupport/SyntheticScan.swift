@@ -4,7 +4,7 @@ import Imaging
 /// A made-up scan in 16-bit integers: blobs in noise, some below zero, as a NIfTI file with an oblique affine.
 public struct SyntheticScan: Sendable {
   /// (Z, Y, X)
-  public var shape = Shape3D(30, 36, 40)
+  public var shape = Shape3D(24, 26, 30)
   /// Of the voxels in mm, (x, y, z).
   public var spacing: [Float] = [1.4, 1.45, 1.7]
   /// The sizes in the header; nil for those of `shape`.

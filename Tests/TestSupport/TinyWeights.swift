@@ -108,12 +108,16 @@ public struct TinyWeights {
 }
 
 /// A U-Net of two stages.
-struct TinyNetwork {
+public struct TinyNetwork {
   var seed: UInt64
   /// Background included.
   var classes: Int
   /// Labels that are to be found in many voxels.
-  var favourites: Set<Int> = []
+  public var favourites: Set<Int> = []
+  /// By how much their logits are raised.
+  public var favour: Float = 2
+
+  public init(seed: UInt64, classes: Int) { (self.seed, self.classes) = (seed, classes) }
 
   private static let features = (fine: 6, coarse: 8)
 
@@ -128,7 +132,7 @@ struct TinyNetwork {
      "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"]}
     """
 
-  func checkpoint() -> TorchWriter {
+  public func checkpoint() -> TorchWriter {
     var generator = SeededGenerator(seed: seed)
     var writer = TorchWriter()
     let (fine, coarse) = Self.features
@@ -163,7 +167,7 @@ struct TinyNetwork {
         return value > 0 ? value : 0.01 * value
       }
       weights += point.map { 2 * $0 }
-      biases.append(-point.reduce(0) { $0 + $1 * $1 } + (label == 0 || favourites.contains(label) ? 1 : 0))
+      biases.append(-point.reduce(0) { $0 + $1 * $1 } + (favourites.contains(label) ? favour : label == 0 ? 1 : 0))
     }
     writer.weights.append(("decoder.seg_layers.0.weight", [classes, fine, 1, 1, 1], weights))
     writer.weights.append(("decoder.seg_layers.0.bias", [classes], biases))

@@ -2,14 +2,14 @@ import Basics
 import Checkpoints
 
 /// Writes a network's weights as `torch.save` would, with what nnU-Net looks for in a checkpoint.
-struct TorchWriter {
+public struct TorchWriter {
   /// Single precision, by the names of the `state_dict`.
   var weights: [(name: String, shape: [Int], values: [Float])] = []
   /// Further names for the same weights.
   var aliases: [(name: String, original: String)] = []
 
   /// - Parameter configuration: of the plans, "3d_fullres".
-  func write(to path: String, configuration: String) throws {
+  public func write(to path: String, configuration: String) throws {
     let zip = try ZipWriter(path: path)
     try zip.add("archive/data.pkl", pickle(configuration))
     try zip.add("archive/byteorder", Array("little".utf8))

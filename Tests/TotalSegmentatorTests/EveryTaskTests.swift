@@ -63,5 +63,9 @@ import Testing
       let mask = try place.labels(Path.join(masks, item.name + ".nii.gz"))
       #expect(mask.elements == labels.elements.map { Int($0) == item.id ? 1 : 0 }, "\(item.name)")
     }
+    guard !derived.isEmpty else { return }
+    let body = try place.labels(Path.join(masks, "body.nii.gz"))
+    #expect(body.elements == labels.elements.map { $0 == 0 ? 0 : 1 })
+    #expect(try place.labels(Path.join(masks, "skin.nii.gz")).labels.isSubset(of: [0, 1]))
   }
 }

@@ -20,8 +20,12 @@ final class TaskWorkplace {
   /// The engine that is fast when it is there, or the one that always is.
   private static let engine: any Engine = InstalledOpenVINO.engine ?? ReferenceEngine()
 
-  /// - Parameter task: whose networks are made, with those of its helpers.
-  init(for task: String, scan: SyntheticScan = SyntheticScan(), catalogue: TaskCatalogue? = nil) throws {
+  /// - Parameters:
+  ///   - task: whose networks are made, with those of its helpers.
+  ///   - extra: further datasets.
+  init(
+    for task: String, and extra: [Int] = [], scan: SyntheticScan = SyntheticScan(), catalogue: TaskCatalogue? = nil
+  ) throws {
     folder = try TemporaryFolder()
     self.catalogue = try catalogue ?? .builtIn()
     let folder = folder
@@ -29,7 +33,7 @@ final class TaskWorkplace {
       catalogue: self.catalogue,
       folders: TotalSegmentatorFolders(weights: folder("weights"), environment: { _ in folder("home") }))
     let datasets = try self.catalogue.datasets(of: self.catalogue.task(named: task))
-    try TinyWeights(catalogue: self.catalogue, folder: store.folders.weights).write(datasets: Set(datasets))
+    try TinyWeights(catalogue: self.catalogue, folder: store.folders.weights).write(datasets: Set(datasets + extra))
     shape = scan.shape
     try AtomicFile.write(scan.gzipped, to: folder("scan.nii.gz"))
   }

@@ -27,15 +27,15 @@ public struct ClassStatistics: Sendable {
     /// In mm³.
     var volume = 0.0
     var intensity = 0.0
-    /// nil for a class without voxels.
+    /// nil for a class that is not measured, or has no voxels.
     var extent: Extent?
   }
 
   struct Extent {
     var voxels = 0
     var deviation = 0.0
-    var smallest = 0
-    var largest = 0
+    var smallest = 0.0
+    var largest = 0.0
     /// In voxels, (x, y, z).
     var centroid: [Double] = []
     /// First and last voxel along x, y, z.
@@ -56,7 +56,6 @@ public struct ClassStatistics: Sendable {
   init(
     of labels: Volume<UInt8>, classes: [TaskClass], image: Volume<Float>, spacing: Vector3D, options: Options
   ) {
-    let shape = labels.shape
     let tally = LabelTally.count(labels, image, countsValues: options.average == .median, border: Self.border)
     let range = options.normalizesIntensities ? image.integerRange : nil
     // The product of single-precision sizes, in x, y, z order.
@@ -65,8 +64,8 @@ public struct ClassStatistics: Sendable {
     measurements = classes.map { item in
       var result = Measurement(name: item.name)
       let found = tally.labels[min(item.id, 255)]
-      if options.isExtended, found.count > 0 { result.extent = Extent(found, shape: shape, range: range) }
       guard options.includesIncomplete || !found.touchesBorder else { return result }
+      if options.isExtended, found.count > 0 { result.extent = Extent(found, range: range) }
       result.volume = Double(found.count) * voxelVolume
       guard found.count > 0 else { return result }
       var value =
@@ -90,12 +89,12 @@ public struct ClassStatistics: Sendable {
 
   private func extendedMembers(_ extent: Extent?) -> [(String, JSON)] {
     guard let extent else {
-      return [("n_voxels", .int(0))]
-        + ["intensity_std", "intensity_min", "intensity_max", "centroid_vox", "bbox_vox"].map { ($0, .null) }
+      return [("n_voxels", .int(0))] + ["intensity_std", "intensity_min", "intensity_max"].map { ($0, .double(0)) }
+        + [("centroid_vox", .null), ("bbox_vox", .null)]
     }
     return [
       ("n_voxels", .int(extent.voxels)), ("intensity_std", .double(extent.deviation)),
-      ("intensity_min", .int(extent.smallest)), ("intensity_max", .int(extent.largest)),
+      ("intensity_min", .double(extent.smallest)), ("intensity_max", .double(extent.largest)),
       ("centroid_vox", .array(extent.centroid.map(JSON.double))),
       ("bbox_vox", .array(extent.box.map { .array($0.map(JSON.int)) })),
     ]
@@ -103,17 +102,16 @@ public struct ClassStatistics: Sendable {
 }
 
 extension ClassStatistics.Extent {
-  fileprivate init(_ found: LabelTally.Label, shape: Shape3D, range: ClosedRange<Int>?) {
+  fileprivate init(_ found: LabelTally.Label, range: ClosedRange<Int>?) {
     let count = Double(found.count)
     let mean = Double(found.sum) / count
     voxels = found.count
     let scale = range.map { Double($0.upperBound - $0.lowerBound) } ?? 1
     deviation = (max(0, found.squares / count - mean * mean).squareRoot() / scale).rounded(digits: 5)
-    smallest = found.smallest
-    largest = found.largest
-    centroid = [found.positions.x, found.positions.y, found.positions.z].map {
-      (Double($0) / count).rounded(digits: 2)
-    }
+    let origin = range.map { Double($0.lowerBound) } ?? 0
+    smallest = (Double(found.smallest) - origin) / scale
+    largest = (Double(found.largest) - origin) / scale
+    centroid = [found.positions.x, found.positions.y, found.positions.z].map { (Double($0) / count).roundedToCents }
     box = [2, 1, 0].map { [found.box.lower[$0], found.box.upper[$0] - 1] }
   }
 }
@@ -123,5 +121,15 @@ extension Double {
   func rounded(digits: Int) -> Double {
     let scale = (0..<digits).reduce(1.0) { power, _ in power * 10 }
     return (self * scale).rounded(.toNearestOrEven) / scale
+  }
+
+  /// Rounded to two decimal places as Python's `round` does it: by the exact value.
+  fileprivate var roundedToCents: Double {
+    let scaled = self * 100
+    var nearest = scaled.rounded(.toNearestOrEven)
+    // The product may have been rounded to half-way; what was lost tells on which side of it the value lies.
+    let lost = (-scaled).addingProduct(self, 100)
+    if abs(scaled - scaled.rounded(.down)) == 0.5, lost != 0 { nearest = scaled.rounded(lost > 0 ? .up : .down) }
+    return nearest / 100
   }
 }
