@@ -160,7 +160,8 @@ struct OpenVINOLowering {
     var pooled = input
     for (index, window) in stages.windows.enumerated() {
       let none = text([Int](repeating: 0, count: window.count))
-      let smaller = pooled.shape[..<2] + zip(pooled.shape[2...], window).map { size, length in size.map { $0 / length } }
+      let smaller =
+        pooled.shape[..<2] + zip(pooled.shape[2...], window).map { size, length in size.map { $0 / length } }
       pooled = add(
         "AvgPool", "\(name)/\(index)", [pooled],
         [

@@ -21,8 +21,7 @@ struct Microtome: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
-      WeightsCommand.self,
-      InfoCommand.self, LicenseCommand.self,
+      WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
     ])
 
   static func main() {
@@ -31,24 +30,25 @@ struct Microtome: ParsableCommand {
     // So is a file that grows beyond the limit of the user's shell.
     signal(SIGXFSZ, SIG_IGN)
     let name = Path.split(CommandLine.arguments.first ?? "microtome").name
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    let given = Array(CommandLine.arguments.dropFirst())
+    let arguments = ArgparseHabits.of(name, given).complete(given)
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
-    case "TotalSegmentator": run(TotalSegment.self, OptionalValues.fill(arguments))
-    case "FastSegmentator": run(FastSegment.self, OptionalValues.fill(arguments))
+    case "TotalSegmentator": run(TotalSegment.self, arguments)
+    case "FastSegmentator": run(FastSegment.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)
     case "totalseg_import_weights": run(ImportWeightsTool.self, arguments)
     case "totalseg_set_license": run(SetLicenseTool.self, arguments)
     case "totalseg_info": run(InfoTool.self, arguments)
-    default: run(Microtome.self, arguments.first == "totalseg" ? OptionalValues.fill(arguments) : arguments)
+    default: run(Microtome.self, arguments)
     }
   }
 
   /// Parses, runs and exits with the documented code.
   private static func run(_ command: any ParsableCommand.Type, _ arguments: [String]) -> Never {
     do {
-      var command = try command.parseAsRoot(LongOptionPrefixes.expand(arguments))
+      var command = try command.parseAsRoot(arguments)
       try command.run()
       leave(0)
     } catch let failure as Failure {

@@ -241,7 +241,8 @@ import Testing
       #expect(abs(try number("intensity_std") - variance.squareRoot()) < 1e-5)
       #expect(try number("intensity_min") == values.first && number("intensity_max") == values.last)
       let x = found.map { $0 % labels.shape.x }
-      #expect(abs(try #require(entry["centroid_vox"]?.doubles?.first) - Double(x.reduce(0, +)) / Double(x.count)) < 0.0051)
+      #expect(
+        abs(try #require(entry["centroid_vox"]?.doubles?.first) - Double(x.reduce(0, +)) / Double(x.count)) < 0.0051)
       #expect(entry["bbox_vox"]?.array?.first?.ints == [x.min() ?? -1, x.max() ?? -1])
     }
   }

@@ -1,0 +1,64 @@
+/// What Python's argparse accepts on the command lines of the tools that this program replaces, and its own parser does
+/// not: beginnings of long options, and options whose value may be left out. Scripts rely on both.
+struct ArgparseHabits {
+  /// What begins several of them is left alone.
+  private var longOptions: [String] = []
+  /// The names of an option, and what it means without a value.
+  private var optionalValues: [(names: [String], value: String)] = []
+
+  private static let none = ArgparseHabits()
+
+  private static let nnUNet = ArgparseHabits(longOptions: [
+    "--disable_tta", "--verbose", "--save_probabilities", "--continue_prediction", "--not_on_device",
+    "--disable_progress_bar", "--model_path", "--checkpoint", "--use_softmax",
+  ])
+
+  private static let totalSegmentator = ArgparseHabits(
+    longOptions: [
+      "--output_type", "--nr_thr_resamp", "--nr_thr_saving", "--resampling_order", "--fastest", "--fast",
+      "--save_lowres", "--nora_tag", "--preview", "--task", "--model_size", "--roi_subset", "--roi_subset_robust",
+      "--robust_crop", "--statistics", "--statistics_extra", "--radiomics", "--report", "--stats_include_incomplete",
+      "--stats_aggregation", "--crop_path", "--body_seg", "--force_split", "--skip_saving", "--no_derived_masks",
+      "--v1_order", "--remove_small_blobs", "--device", "--quiet", "--verbose", "--license_number", "--list-tasks",
+      "--list-classes", "--weights_dir", "--save_probabilities",
+    ],
+    optionalValues: [
+      (["-s", "--statistics"], ""), (["-rmb", "--remove_small_blobs"], "200"), (["-lc", "--list-classes"], "total"),
+    ])
+
+  /// Those of the tool that a command line stands for.
+  ///
+  /// - Parameter name: under which the program was started, without folders.
+  static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
+    if name == "TotalSegmentator" { return totalSegmentator }
+    if name.hasPrefix("nnUNetv2_") { return nnUNet }
+    switch arguments.first {
+    case "totalseg": return totalSegmentator
+    case "predict", "nnunet": return nnUNet
+    default: return none
+    }
+  }
+
+  /// The arguments with long options written in full and every option having its value.
+  func complete(_ arguments: [String]) -> [String] {
+    var completed: [String] = []
+    for (index, argument) in arguments.enumerated() {
+      let argument = fullName(argument)
+      completed.append(argument)
+      guard let option = optionalValues.first(where: { $0.names.contains(argument) }) else { continue }
+      // The parser does not take "--option=" for an option with an empty value, so the value follows.
+      let next = index + 1 < arguments.count ? arguments[index + 1] : "-"
+      if next.hasPrefix("-") { completed.append(option.value) }
+    }
+    return completed
+  }
+
+  private func fullName(_ argument: String) -> String {
+    let name = argument.prefix { $0 != "=" }
+    // "--" alone ends the options.
+    guard name.hasPrefix("--"), name.count > 2, !longOptions.contains(String(name)) else { return argument }
+    let candidates = longOptions.filter { $0.hasPrefix(name) }
+    guard candidates.count == 1, let full = candidates.first else { return argument }
+    return full + argument.dropFirst(name.count)
+  }
+}
