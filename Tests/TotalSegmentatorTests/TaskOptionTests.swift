@@ -21,8 +21,8 @@ import Testing
 
   @Test(arguments: ["kidney_cysts", "face_mr", "renal_arteries", "appendicular_bones"])
   func helperClassesAreRemoved(task name: String) throws {
-    let all = try TaskWorkplace(for: name, catalogue: catalogue(without: name)).labels(name)
-    let kept = try TaskWorkplace(for: name).labels(name)
+    let all = try TaskWorkplace(for: name, catalogue: catalogue(without: name)).segment(name)
+    let kept = try TaskWorkplace(for: name).segment(name)
     let count = UInt8(try TaskCatalogue.builtIn().task(named: name).classes.count)
     #expect(all.elements.contains { $0 > count })
     #expect(kept.elements == all.elements.map { $0 > count ? 0 : $0 })
@@ -30,8 +30,8 @@ import Testing
 
   @Test func whatLiesOutsideTheHeartIsRemoved() throws {
     let name = "heartchambers_highres"
-    let all = try TaskWorkplace(for: name, catalogue: catalogue(without: name)).labels(name)
-    let kept = try TaskWorkplace(for: name).labels(name)
+    let all = try TaskWorkplace(for: name, catalogue: catalogue(without: name)).segment(name)
+    let kept = try TaskWorkplace(for: name).segment(name)
     #expect(zip(kept.elements, all.elements).allSatisfy { $0 == 0 || $0 == $1 })
     #expect(kept.foreground > 0 && kept.foreground < all.foreground)
   }
@@ -41,9 +41,9 @@ import Testing
     let report = try place.run("vertebrae_pp_refined", to: [.file(place.folder("refined.nii.gz"))])
     #expect(report.stages == ["vertebrae_pp_refined", "vertebrae_body (rough)"])
     let refined = try place.labels(place.folder("refined.nii.gz"))
-    let bodies = try place.labels("vertebrae_body")
+    let bodies = try place.segment("vertebrae_body")
     #expect(zip(refined.elements, bodies.elements).allSatisfy { $0 == 0 || $1 == 1 })
-    var grown = try place.labels("vertebrae_pp")
+    var grown = try place.segment("vertebrae_pp")
     let zooms = try NIfTITemplate(path: place.image).zooms
     try VertebraSeparation().refine(
       &grown, bodies: Volume(shape: grown.shape, elements: bodies.elements.map { $0 == 1 ? 1 : 0 }),
@@ -116,29 +116,29 @@ import Testing
   @Test func piecesAlongZ() throws {
     // Too thin to be cut: the same as without.
     let thin = try TaskWorkplace(for: "breasts")
-    #expect(try thin.labels("breasts").difference(thin.labels("breasts") { $0.forcesSplit = true }) == 0)
+    #expect(try thin.segment("breasts").difference(thin.segment("breasts") { $0.forcesSplit = true }) == 0)
     var scan = SyntheticScan()
     scan.spacing = [1.5, 1.5, 4.5]
     let thick = try TaskWorkplace(for: "breasts", scan: scan)
-    let pieces = try thick.labels("breasts") { $0.forcesSplit = true }
+    let pieces = try thick.segment("breasts") { $0.forcesSplit = true }
     // Each piece is normalised on its own only inside the network, so most voxels are the same.
-    #expect(thick.labels(pieces, resemble: try thick.labels("breasts")))
+    #expect(thick.areAlike(pieces, try thick.segment("breasts")))
   }
 
   // MARK: Results
 
   @Test func smallBlobsAreRemoved() throws {
     let place = try TaskWorkplace(for: "breasts")
-    let all = try place.labels("breasts")
-    let large = try place.labels("breasts") { $0.smallBlobVolume = 50 }
+    let all = try place.segment("breasts")
+    let large = try place.segment("breasts") { $0.smallBlobVolume = 50 }
     #expect(zip(large.elements, all.elements).allSatisfy { $0 == 0 || $0 == $1 })
     #expect(large.foreground < all.foreground)
-    #expect(try place.labels("breasts") { $0.smallBlobVolume = 1e9 }.foreground == 0)
+    #expect(try place.segment("breasts") { $0.smallBlobVolume = 1e9 }.foreground == 0)
   }
 
   @Test func classesAreNumberedAsInReleaseOne() throws {
     let place = try TaskWorkplace(for: "total")
-    let now = try place.labels("total") { $0.fast = true }
+    let now = try place.segment("total") { $0.fast = true }
     let file = place.folder("v1.nii.gz")
     try place.run("total", to: [.file(file), .folder(place.folder("masks"))]) {
       ($0.fast, $0.usesLegacyOrder) = (true, true)
@@ -171,17 +171,17 @@ import Testing
 
   @Test(arguments: 0...5) func everySplineOrderWorks(order: Int) throws {
     let place = try TaskWorkplace(for: "breasts")
-    let labels = try place.labels("breasts") { $0.resamplingOrder = order }
+    let labels = try place.segment("breasts") { $0.resamplingOrder = order }
     #expect(labels.foreground > 0)
-    #expect((labels.difference(try place.labels("breasts")) == 0) == (order == 1))
+    #expect((labels.difference(try place.segment("breasts")) == 0) == (order == 1))
   }
 
   @Test(arguments: TaskOptions.Resampling.allCases)
   func everyWayOfResamplingWorks(way: TaskOptions.Resampling) throws {
     let place = try TaskWorkplace(for: "liver_segments")
-    let labels = try place.labels("liver_segments") { $0.resampling = way }
+    let labels = try place.segment("liver_segments") { $0.resampling = way }
     #expect(labels.shape == place.shape && labels.foreground > 0)
-    #expect((labels.difference(try place.labels("liver_segments")) == 0) == (way == .standard))
+    #expect((labels.difference(try place.segment("liver_segments")) == 0) == (way == .standard))
   }
 
   @Test(arguments: [("breasts", [""]), ("headneck_muscles", ["_part1", "_part2"])])
@@ -267,7 +267,7 @@ import Testing
 
 extension TaskWorkplace {
   /// Whether most voxels of two segmentations agree.
-  func labels(_ one: Volume<UInt8>, resemble other: Volume<UInt8>) -> Bool {
+  func areAlike(_ one: Volume<UInt8>, _ other: Volume<UInt8>) -> Bool {
     one.shape == other.shape && one.difference(other) * 2 < one.elements.count
   }
 }

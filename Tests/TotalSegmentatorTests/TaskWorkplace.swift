@@ -74,7 +74,7 @@ final class TaskWorkplace {
   }
 
   /// Runs a task and returns the labels on the scan's grid.
-  func labels(_ task: String, _ adjust: (inout TaskOptions) -> Void = { _ in }) throws -> Volume<UInt8> {
+  func segment(_ task: String, _ adjust: (inout TaskOptions) -> Void = { _ in }) throws -> Volume<UInt8> {
     try run(task, to: [.file(folder("labels.nii.gz"))], adjust)
     return try labels(folder("labels.nii.gz"))
   }

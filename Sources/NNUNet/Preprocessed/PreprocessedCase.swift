@@ -1,0 +1,49 @@
+import Imaging
+
+/// A case as preprocessing has left it: normalised, on the grid of a configuration. Safe to read from several threads.
+public protocol PreprocessedCase: Sendable {
+  var identifier: String { get }
+  var channelCount: Int { get }
+  /// (Z, Y, X) in the network's frame.
+  var shape: Shape3D { get }
+  /// What the case's properties say about its way here.
+  var properties: PreprocessedProperties { get }
+
+  /// Copies a box, which lies within the image, of the channels and of the labels.
+  ///
+  /// - Parameters:
+  ///   - image: (C, Z, Y, X) of the box; nil where only labels are wanted.
+  ///   - labels: (Z, Y, X) of the box; -1 outside of what was not zero.
+  /// - Throws: `badInput` when the file is damaged.
+  func read(
+    _ box: Box3D, image: UnsafeMutableBufferPointer<Float>?, labels: UnsafeMutableBufferPointer<Int16>?
+  ) throws
+}
+
+/// What nnU-Net keeps in the `.pkl` beside a preprocessed case.
+public struct PreprocessedProperties: Sendable {
+  /// How to go back to the image's own grid.
+  public var record: PreparationRecord
+  /// By what training looks for: some voxels that have it.
+  public var locations: [ClassLocations]
+
+  public init(record: PreparationRecord, locations: [ClassLocations]) {
+    self.record = record
+    self.locations = locations
+  }
+}
+
+/// Voxels of one label or region, as many as preprocessing has drawn.
+public struct ClassLocations: Sendable, Equatable {
+  /// One label; several for a region; all with -1 for "everything annotated".
+  public var labels: [Int]
+  /// (Z, Y, X) after each other, three numbers a voxel.
+  public var coordinates: [Int32]
+
+  public init(labels: [Int], coordinates: [Int32]) {
+    self.labels = labels
+    self.coordinates = coordinates
+  }
+
+  public var count: Int { coordinates.count / 3 }
+}
