@@ -42,7 +42,7 @@ lint:
 
 # The program and the names of the tools it replaces.
 PREFIX ?= /usr/local
-NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder \
+NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder TotalSegmentator FastSegmentator \
   totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

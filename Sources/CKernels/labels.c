@@ -149,6 +149,16 @@ void mt_keep_larger(float *best, uint16_t *label, const float *value, uint16_t c
 }
 
 MT_MULTIVERSION
+void mt_keep_larger_half(float *best, uint16_t *label, const float *value, uint16_t channel, size_t count) {
+  float *restrict top = best;
+  uint16_t *restrict winner = label;
+  for (size_t j = 0; j < count; j++) {
+    winner[j] = value[j] > top[j] ? channel : winner[j];
+    top[j] = value[j] > top[j] ? (float)(half)value[j] : top[j];
+  }
+}
+
+MT_MULTIVERSION
 void mt_mark_region(uint16_t *label, const float *value, uint16_t region_label, size_t count) {
   uint16_t *restrict out = label;
   for (size_t j = 0; j < count; j++) out[j] = value[j] > region_threshold ? region_label : out[j];

@@ -48,4 +48,7 @@ public struct GridSampling: Sendable {
     self.roundsToHalf = roundsToHalf
     isIdentity = z.isIdentity && y.isIdentity && x.isIdentity
   }
+
+  /// Whether every output voxel is made from the same input voxels.
+  func hasAxes(of other: GridSampling) -> Bool { z == other.z && y == other.y && x == other.x }
 }

@@ -10,6 +10,10 @@ import CKernels
 final class RowSampler {
   private let band: LogitsBand
   private let sampling: GridSampling
+  /// How channel 0 is interpolated, where classes are interpolated one by one.
+  private let background: GridSampling?
+  /// Whether neighbours that agree settle a voxel: not where channel 0 has other neighbours than the others.
+  private let trustsNeighbors: Bool
   private let rule: LabelReduction
   private let labels: UnsafeMutablePointer<UInt16>
   private let codes: UnsafeMutablePointer<UInt16>
@@ -20,9 +24,11 @@ final class RowSampler {
   private let winners: UnsafeMutablePointer<UInt16>
   private var all: UnsafeMutablePointer<Float>?
 
-  init(band: LogitsBand, sampling: GridSampling, rule: LabelReduction) {
+  init(band: LogitsBand, sampling: GridSampling, background: GridSampling? = nil, rule: LabelReduction) {
     self.band = band
     self.sampling = sampling
+    self.background = background
+    trustsNeighbors = background.map(sampling.hasAxes) ?? true
     self.rule = rule
     let count = sampling.x.count
     labels = .allocate(capacity: count)
@@ -61,35 +67,49 @@ final class RowSampler {
 
   /// The labels of output row (z, y); valid until the next call. `code` gives the codes of a row of the network's grid.
   func labels(z: Int, y: Int, code: (Int, Int) -> UnsafePointer<UInt16>) -> UnsafePointer<UInt16> {
+    guard trustsNeighbors else {
+      for column in 0..<sampling.x.count { undecided[column] = Int32(truncatingIfNeeded: column) }
+      decide(z, y, sampling.x.count)
+      return UnsafePointer(labels)
+    }
     let corners = Corners(sampling, z: z, y: y)
     mt_agree(
       codes, code(corners.slices.0, corners.rows.0), code(corners.slices.0, corners.rows.1),
       code(corners.slices.1, corners.rows.0), code(corners.slices.1, corners.rows.1), band.columns)
     let waiting = mt_decide(labels, codes, sampling.x.first, sampling.x.second, sampling.x.count, undecided)
-    if waiting > 0 { decide(corners, waiting) }
+    if waiting > 0 { decide(z, y, waiting) }
     return UnsafePointer(labels)
   }
 
   /// Interpolates the channels of the undecided columns and settles their labels.
-  private func decide(_ corners: Corners, _ count: Int) {
-    // Only the stretch of the row that the undecided columns touch is blended.
-    let lower = Int(sampling.x.first[Int(undecided[0])])
-    let upper = Int(sampling.x.second[Int(undecided[count - 1])]) + 1
+  private func decide(_ z: Int, _ y: Int, _ count: Int) {
     for j in 0..<count {
       best[j] = -.infinity
       winners[j] = 0
     }
-    for channel in 0..<band.channels {
+    if let background { interpolate(0..<1, background, z, y, count) }
+    interpolate((background == nil ? 0 : 1)..<band.channels, sampling, z, y, count)
+    for j in 0..<count { labels[Int(undecided[j])] = winners[j] }
+  }
+
+  /// Interpolates channels at the undecided columns and keeps those that win.
+  private func interpolate(_ channels: Range<Int>, _ sampling: GridSampling, _ z: Int, _ y: Int, _ count: Int) {
+    let corners = Corners(sampling, z: z, y: y)
+    // Only the stretch of the row that the undecided columns touch is blended.
+    let lower = Int(sampling.x.first[Int(undecided[0])])
+    let upper = Int(sampling.x.second[Int(undecided[count - 1])]) + 1
+    for channel in channels {
       blendRows(corners, channel, lower..<upper)
       mt_sample_columns(
         values, blend, sampling.x.first, sampling.x.second, sampling.x.share, undecided, count,
         sampling.roundsToHalf ? 1 : 0)
+      let label = UInt16(truncatingIfNeeded: channel)
       switch rule {
-      case .largest: mt_keep_larger(best, winners, values, UInt16(truncatingIfNeeded: channel), count)
+      case .largest where background != nil: mt_keep_larger_half(best, winners, values, label, count)
+      case .largest: mt_keep_larger(best, winners, values, label, count)
       case .regions(let marks): mt_mark_region(winners, values, marks[channel], count)
       }
     }
-    for j in 0..<count { labels[Int(undecided[j])] = winners[j] }
   }
 
   private func blendRows(_ corners: Corners, _ channel: Int, _ columns: Range<Int>) {

@@ -9,6 +9,7 @@ import Imaging
 /// label; channels are interpolated only elsewhere, at the surfaces of organs.
 public final class SegmentationSink: LogitsSink {
   private let sampling: GridSampling
+  private let background: GridSampling?
   private let rule: LabelReduction
   private let canvas: LabelCanvas
   private let probabilities: ProbabilitySpool?
@@ -17,11 +18,17 @@ public final class SegmentationSink: LogitsSink {
   private var coded = 0
   private var written = 0
 
-  /// - Parameter probabilities: also receives the probabilities of every voxel, at the price of interpolating all
-  ///   channels everywhere.
-  public init(sampling: GridSampling, rule: LabelReduction, canvas: LabelCanvas, probabilities: ProbabilitySpool? = nil)
-  {
+  /// - Parameters:
+  ///   - background: how channel 0 is interpolated, where that is not as the others are. A class then wins where it is
+  ///     larger than the best before it rounded to half precision.
+  ///   - probabilities: also receives the probabilities of every voxel, at the price of interpolating all channels
+  ///     everywhere.
+  public init(
+    sampling: GridSampling, background: GridSampling? = nil, rule: LabelReduction, canvas: LabelCanvas,
+    probabilities: ProbabilitySpool? = nil
+  ) {
     self.sampling = sampling
+    self.background = background
     self.rule = rule
     self.canvas = canvas
     self.probabilities = probabilities
@@ -99,8 +106,8 @@ public final class SegmentationSink: LogitsSink {
     canvas.write { writer in
       codes.withUnsafeBufferPointer { buffer in
         guard let codes = buffer.baseAddress.map(Shared.init) else { return }
-        forEachRows(slices) { [sampling, rule] z, rows in
-          let sampler = RowSampler(band: band, sampling: sampling, rule: rule)
+        forEachRows(slices) { [sampling, background, rule] z, rows in
+          let sampler = RowSampler(band: band, sampling: sampling, background: background, rule: rule)
           for y in rows {
             let labels = sampler.labels(z: z, y: y) { slice, row in
               codes.value + (slice % band.depth) * plane + row * band.columns

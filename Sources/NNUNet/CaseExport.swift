@@ -12,10 +12,19 @@ extension TrainedModel {
 
   /// Prepares the way back from the network's grid to the image's: resampling, labels, crop, transposition.
   ///
-  /// - Parameter spoolFolder: where probabilities are kept until they are written; nil when nobody wants them.
-  func destination(for record: PreparationRecord, spoolFolder: String?) throws -> Destination {
-    let sampling = try configuration.probabilityResampling.gridSampling(
-      from: record.networkShape, to: record.cropBox.shape, spacing: record.networkSpacing, newSpacing: record.spacing)
+  /// - Parameters:
+  ///   - spoolFolder: where probabilities are kept until they are written; nil when nobody wants them.
+  ///   - classwise: each class is interpolated linearly along all axes and only the background as the plans say, as
+  ///     TotalSegmentator does it for the sake of memory. Regions and probabilities are not made that way.
+  func destination(for record: PreparationRecord, spoolFolder: String?, classwise: Bool) throws -> Destination {
+    let (from, to) = (record.networkShape, record.cropBox.shape)
+    var sampling = try configuration.probabilityResampling.gridSampling(
+      from: from, to: to, spacing: record.networkSpacing, newSpacing: record.spacing)
+    var background: GridSampling?
+    if classwise, spoolFolder == nil, !dataset.labels.hasRegions, !sampling.isIdentity {
+      background = sampling
+      sampling = GridSampling(linearFrom: from, to: to)
+    }
     let canvas = LabelCanvas(
       shape: record.originalShape, transpose: plans.transposeForward, offset: record.cropBox.lower,
       isWide: dataset.labels.needsWideLabels)
@@ -25,7 +34,8 @@ extension TrainedModel {
         offset: record.cropBox.lower, hasBackground: !dataset.labels.hasRegions, folder: folder)
     }
     let sink = SegmentationSink(
-      sampling: sampling, rule: dataset.labels.rule, canvas: canvas, probabilities: probabilities)
+      sampling: sampling, background: background, rule: dataset.labels.rule, canvas: canvas,
+      probabilities: probabilities)
     return Destination(canvas: canvas, probabilities: probabilities, sink: sink)
   }
 }
@@ -62,6 +72,14 @@ extension ResamplingScheme {
       }
       return GridSampling(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
     }
+  }
+}
+
+extension GridSampling {
+  /// Linear along all axes, half-pixel coordinates, in single precision.
+  fileprivate init(linearFrom from: Shape3D, to: Shape3D) {
+    let axes = (0..<3).map { AxisSampling(ResampleTaps.linear(input: from[$0], output: to[$0]), of: from[$0]) }
+    self.init(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
   }
 }
 

@@ -45,12 +45,14 @@ public final class Predictor: Sendable {
   ///
   /// - Parameters:
   ///   - spoolFolder: where probabilities are kept until they are written; nil for labels only.
+  ///   - classwise: resample each class by itself, linearly; see `TrainedModel.destination`.
   ///   - progress: called after every forward pass with the number done and the total; throws to stop.
   /// - Returns: labels on the image's own grid, and the probabilities if asked for.
   public func predict(
-    _ prepared: consuming PreparedCase, spoolFolder: String?, progress: (Int, Int) throws -> Void
+    _ prepared: consuming PreparedCase, spoolFolder: String?, classwise: Bool = false,
+    progress: (Int, Int) throws -> Void
   ) throws -> (labels: LabelMap, probabilities: ProbabilitySpool?) {
-    let destination = try model.destination(for: prepared.record, spoolFolder: spoolFolder)
+    let destination = try model.destination(for: prepared.record, spoolFolder: spoolFolder, classwise: classwise)
     let window = SlidingWindow(
       grid: model.grid(for: prepared.record, options), importance: importance,
       mirrorAxes: model.mirrorAxes(options))

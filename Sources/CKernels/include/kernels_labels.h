@@ -48,6 +48,9 @@ void mt_sample_columns(float *value, const float *blend, const int32_t *first, c
 /// Where value[j] > best[j]: best[j] = value[j], label[j] = channel.
 void mt_keep_larger(float *best, uint16_t *label, const float *value, uint16_t channel, size_t count);
 
+/// As mt_keep_larger, but best[j] becomes value[j] rounded to half precision.
+void mt_keep_larger_half(float *best, uint16_t *label, const float *value, uint16_t channel, size_t count);
+
 /// Where value[j] is large enough for its sigmoid to exceed one half: label[j] = region_label.
 void mt_mark_region(uint16_t *label, const float *value, uint16_t region_label, size_t count);
 

@@ -7,6 +7,8 @@ import NNUNet
 struct PartPrediction {
   let models: TaskModels
   let forcesSplit: Bool
+  /// Whether labels come back to a grid that is not the networks', class by class.
+  let classwise: Bool
   /// Without extension; nil when nobody wants probabilities.
   let probabilitiesStem: String?
   /// Called after every forward pass with the number done and the total of the network that runs.
@@ -41,7 +43,7 @@ struct PartPrediction {
         }
         let record = prepared.record
         let (labels, probabilities) = try loaded.predictor.predict(
-          prepared, spoolFolder: stem.map { Path.split($0).folder }, progress: progress)
+          prepared, spoolFolder: stem.map { Path.split($0).folder }, classwise: classwise, progress: progress)
         if let probabilities, let stem { try ProbabilityFiles.write(probabilities, record: record, stem: stem) }
         spent(clock.lap())
         guard case .uint8(let bytes) = labels else {

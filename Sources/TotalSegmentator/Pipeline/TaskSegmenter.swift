@@ -78,7 +78,7 @@ final class TaskSegmenter {
     let wanted = isRough || options.subset.isEmpty ? nil : Set(selectedClasses.map(\.id))
     let stage = isRough ? "\(task.name) (rough)" : task.name
     let prediction = PartPrediction(
-      models: models, forcesSplit: options.forcesSplit && !isRough,
+      models: models, forcesSplit: options.forcesSplit && !isRough, classwise: byNetwork,
       probabilitiesStem: isRough ? nil : options.probabilitiesPath.map(Self.stem),
       progress: { [report] done, total in
         try Interruption.check()
