@@ -12,6 +12,7 @@ final class RowSampler {
   private let sampling: GridSampling
   /// How channel 0 is interpolated, where classes are interpolated one by one.
   private let background: GridSampling?
+  private let classes: [Int]
   /// Whether neighbours that agree settle a voxel: not where channel 0 has other neighbours than the others.
   private let trustsNeighbors: Bool
   private let rule: LabelReduction
@@ -24,10 +25,15 @@ final class RowSampler {
   private let winners: UnsafeMutablePointer<UInt16>
   private var all: UnsafeMutablePointer<Float>?
 
-  init(band: LogitsBand, sampling: GridSampling, background: GridSampling? = nil, rule: LabelReduction) {
+  /// - Parameter classes: the channels that can win apart from `background`; nil for all.
+  init(
+    band: LogitsBand, sampling: GridSampling, background: GridSampling? = nil, classes: [Int]? = nil,
+    rule: LabelReduction
+  ) {
     self.band = band
     self.sampling = sampling
     self.background = background
+    self.classes = classes ?? Array(0..<band.channels)
     trustsNeighbors = background.map(sampling.hasAxes) ?? true
     self.rule = rule
     let count = sampling.x.count
@@ -87,13 +93,13 @@ final class RowSampler {
       best[j] = -.infinity
       winners[j] = 0
     }
-    if let background { interpolate(0..<1, background, z, y, count) }
-    interpolate((background == nil ? 0 : 1)..<band.channels, sampling, z, y, count)
+    if let background { interpolate([0], background, z, y, count) }
+    interpolate(classes, sampling, z, y, count)
     for j in 0..<count { labels[Int(undecided[j])] = winners[j] }
   }
 
   /// Interpolates channels at the undecided columns and keeps those that win.
-  private func interpolate(_ channels: Range<Int>, _ sampling: GridSampling, _ z: Int, _ y: Int, _ count: Int) {
+  private func interpolate(_ channels: [Int], _ sampling: GridSampling, _ z: Int, _ y: Int, _ count: Int) {
     let corners = Corners(sampling, z: z, y: y)
     // Only the stretch of the row that the undecided columns touch is blended.
     let lower = Int(sampling.x.first[Int(undecided[0])])

@@ -1,6 +1,7 @@
 import Basics
 import CKernels
 import Imaging
+import Synchronization
 
 /// Resamples finished logits to the image's grid and reduces them to labels, slab by slab.
 ///
@@ -16,6 +17,9 @@ public final class SegmentationSink: LogitsSink {
   /// The code of each voxel of the band's slices, `z % depth` first.
   private var codes: [UInt16] = []
   private var coded = 0
+  /// Where classes are interpolated one by one: those that are the largest somewhere on the network's grid, as far as it
+  /// is known. No other can win.
+  private let seen = LabelsSeen()
   private var written = 0
 
   /// - Parameters:
@@ -85,16 +89,24 @@ public final class SegmentationSink: LogitsSink {
     if codes.isEmpty { codes = Array(repeating: 0, count: band.depth * plane) }
     let fresh = coded..<end
     coded = end
+    let looksForWinners = background != nil
     codes.withUnsafeMutableBufferPointer { buffer in
       guard let codes = buffer.baseAddress.map(Shared.init) else { return }
-      Parallel.ranges(fresh.count * band.rows, minimum: 8) { [rule] range in
-        withScratch(2 * band.columns) { (_: UnsafeMutablePointer<UInt16>, scratch: UnsafeMutablePointer<Float>) in
+      Parallel.ranges(fresh.count * band.rows, minimum: 8) { [rule, seen] range in
+        withScratch(2 * band.columns) { (labels: UnsafeMutablePointer<UInt16>, scratch: UnsafeMutablePointer<Float>) in
+          var found: Set<UInt16> = []
           for position in range {
             let (slice, y) = position.quotientAndRemainder(dividingBy: band.rows)
             let z = fresh.lowerBound + slice
             rule.encode(
               band, z, y, to: codes.value + (z % band.depth) * plane + y * band.columns, scratch: scratch)
+            guard looksForWinners else { continue }
+            rule.reduce(band, z, y, to: labels, scratch: scratch)
+            for column in 0..<band.columns where column == 0 || labels[column] != labels[column - 1] {
+              found.insert(labels[column])
+            }
           }
+          if looksForWinners { seen.labels.withLock { $0.formUnion(found) } }
         }
       }
     }
@@ -103,11 +115,13 @@ public final class SegmentationSink: LogitsSink {
   /// Interpolated labels: codes where they agree, channels where they do not.
   private func writeSampled(_ slices: Range<Int>, _ band: LogitsBand) {
     let plane = band.rows * band.columns
+    let classes = background.map { _ in seen.labels.withLock { $0.subtracting([0]).sorted().map(Int.init) } }
     canvas.write { writer in
       codes.withUnsafeBufferPointer { buffer in
         guard let codes = buffer.baseAddress.map(Shared.init) else { return }
         forEachRows(slices) { [sampling, background, rule] z, rows in
-          let sampler = RowSampler(band: band, sampling: sampling, background: background, rule: rule)
+          let sampler = RowSampler(
+            band: band, sampling: sampling, background: background, classes: classes, rule: rule)
           for y in rows {
             let labels = sampler.labels(z: z, y: y) { slice, row in
               codes.value + (slice % band.depth) * plane + row * band.columns
@@ -159,6 +173,11 @@ extension LabelReduction {
       mt_certain_region_labels(codes, row, band.channels, band.channelStride, band.columns, marks)
     }
   }
+}
+
+/// Labels that several threads have come across.
+private final class LabelsSeen: Sendable {
+  let labels = Mutex<Set<UInt16>>([])
 }
 
 /// Lends memory for one row of labels and one row of floats.
