@@ -17,13 +17,11 @@ extension TrainedModel {
   ///   - classwise: each class is interpolated linearly along all axes and only the background as the plans say, as
   ///     TotalSegmentator does it for the sake of memory. Regions and probabilities are not made that way.
   func destination(for record: PreparationRecord, spoolFolder: String?, classwise: Bool) throws -> Destination {
-    let (from, to) = (record.networkShape, record.cropBox.shape)
-    var sampling = try configuration.probabilityResampling.gridSampling(
-      from: from, to: to, spacing: record.networkSpacing, newSpacing: record.spacing)
+    var sampling = try gridSampling(for: record)
     var background: GridSampling?
     if classwise, spoolFolder == nil, !dataset.labels.hasRegions, !sampling.isIdentity {
       background = sampling
-      sampling = GridSampling(linearFrom: from, to: to)
+      sampling = GridSampling(linearFrom: record.networkShape, to: record.cropBox.shape)
     }
     let canvas = LabelCanvas(
       shape: record.originalShape, transpose: plans.transposeForward, offset: record.cropBox.lower,
@@ -37,6 +35,19 @@ extension TrainedModel {
       sampling: sampling, background: background, rule: dataset.labels.rule, canvas: canvas,
       probabilities: probabilities)
     return Destination(canvas: canvas, probabilities: probabilities, sink: sink)
+  }
+
+  private func gridSampling(for record: PreparationRecord) throws -> GridSampling {
+    let scheme = configuration.probabilityResampling
+    let (from, to) = (record.networkShape, record.cropBox.shape)
+    guard legacy != nil, from != to, case .spline(let order, let orderZ) = scheme.method else {
+      return try scheme.gridSampling(
+        from: from, to: to, spacing: record.networkSpacing, newSpacing: record.spacing)
+    }
+    let rules = LegacyConventions.interpolations(
+      record, order: order, orderZ: orderZ, force: scheme.forceSeparateZ, transpose: plans.transposeForward)
+    let axes = try (0..<3).map { try AxisSampling(rules[$0], from: from[$0], to: to[$0]) }
+    return GridSampling(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
   }
 }
 

@@ -31,7 +31,8 @@ public final class Predictor: Sendable {
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
     compile.expectedPasses = expectedPasses
-    let parts = model.networks.map { $0.splitHead() }
+    // Probabilities are made of all logits of a voxel, so these must be there.
+    let parts = model.networks.map { model.isLegacy ? nil : $0.splitHead() }
     heads = parts.compactMap { $0?.head }
     networks = try zip(model.networks, parts).map { whole, parts in
       try engine.compile(parts?.trunk ?? whole, inputShape: shape, options: compile)
@@ -55,13 +56,19 @@ public final class Predictor: Sendable {
     let destination = try model.destination(for: prepared.record, spoolFolder: spoolFolder, classwise: classwise)
     let window = SlidingWindow(
       grid: model.grid(for: prepared.record, options), importance: importance,
-      mirrorAxes: model.mirrorAxes(options))
+      mirrorAxes: model.mirrorAxes(options), activation: model.activation)
     try window.run(prepared.voxels, networks: networks, heads: heads, into: destination.sink, progress: progress)
     return (destination.canvas.labels(), destination.probabilities)
   }
 }
 
 extension TrainedModel {
+  /// What is averaged: logits, or probabilities in models of v1.
+  var activation: Activation {
+    guard isLegacy else { return .none }
+    return dataset.labels.hasRegions ? .sigmoid : .softmax
+  }
+
   /// The axes to mirror over in a run.
   func mirrorAxes(_ options: PredictionOptions) -> [Int] { options.mirroring ? mirrorAxes : [] }
 
