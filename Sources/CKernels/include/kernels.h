@@ -11,5 +11,6 @@
 #include "kernels_resample.h"
 #include "kernels_runs.h"
 #include "kernels_scan.h"
+#include "kernels_training.h"
 
 #endif
