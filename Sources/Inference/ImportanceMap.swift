@@ -17,14 +17,18 @@ public struct ImportanceMap: Sendable {
   public let bits: [UInt16]
 
   /// The Gaussian for a patch of 3 (Z, Y, X) or, for a two-dimensional network, 2 (Y, X) extents.
-  public init(gaussian patch: [Int]) {
+  ///
+  /// - Parameters:
+  ///   - height: of the peak. Only the ratios of weights matter, but for the range of half precision.
+  ///   - floor: no weight is smaller; nil for nnU-Net v2's rule.
+  public init(gaussian patch: [Int], height: Double = 10, floor: Float16? = nil) {
     let isPlanar = patch.count == 2
     let shape = isPlanar ? Shape3D(1, patch[0], patch[1]) : Shape3D(patch[0], patch[1], patch[2])
     self.shape = shape
     let z = isPlanar ? [1] : Self.kernel(shape.z)
     let y = Self.kernel(shape.y)
     let x = Self.kernel(shape.x)
-    let peak = (z.max() ?? 1) * (y.max() ?? 1) * (x.max() ?? 1) / 10
+    let peak = (z.max() ?? 1) * (y.max() ?? 1) * (x.max() ?? 1) / height
     bits = [UInt16](unsafeUninitializedCapacity: shape.count) { buffer, initialized in
       var row = buffer.baseAddress
       for wz in z {
@@ -37,6 +41,8 @@ public struct ImportanceMap: Sendable {
       // The bit patterns of positive half-precision numbers are in the order of the numbers.
       let smallest = buffer.prefix(shape.count).lazy.filter { $0 != 0 }.min() ?? Float16(1).bitPattern
       for index in 0..<shape.count where buffer[index] == 0 { buffer[index] = smallest }
+      guard let floor = floor?.bitPattern else { return }
+      for index in 0..<shape.count where buffer[index] < floor { buffer[index] = floor }
     }
   }
 

@@ -26,7 +26,7 @@ public final class Predictor: Sendable {
   ) throws {
     self.model = model
     self.options = options
-    importance = ImportanceMap(gaussian: model.configuration.patchSize)
+    importance = model.importance
     engineName = "\(engine.name) \(engine.version)"
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
@@ -63,6 +63,15 @@ public final class Predictor: Sendable {
 }
 
 extension TrainedModel {
+  /// The weights of a patch's voxels.
+  ///
+  /// v1 blends in single precision. Where a volume is covered by the corner of one patch only, a probability times v2's
+  /// smallest weight would be nothing in half precision, so weights are larger; the ratios that matter stay.
+  var importance: ImportanceMap {
+    guard isLegacy else { return ImportanceMap(gaussian: configuration.patchSize) }
+    return ImportanceMap(gaussian: configuration.patchSize, height: 1000, floor: .leastNormalMagnitude)
+  }
+
   /// What is averaged: logits, or probabilities in models of v1.
   var activation: Activation {
     guard isLegacy else { return .none }
