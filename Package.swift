@@ -54,6 +54,12 @@ let package = Package(
     module("Reporting", uses: ["ImageFormats", "Imaging", "Basics"]),
     module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
     module(
+      "Training",
+      uses: [
+        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats",
+        "Imaging", "Basics", "CKernels",
+      ]),
+    module(
       "TotalSegmentator",
       uses: [
         "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Downloading", "Basics",
@@ -62,7 +68,7 @@ let package = Package(
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "TotalSegmentator", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
+        "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
         "ImageFormats", "Imaging", "Downloading", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
@@ -84,6 +90,9 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
+    tests(
+      "Training",
+      uses: ["NNUNet", "Reporting", "Inference", "Engines", "Networks", "Checkpoints", "Imaging", "Basics"]),
     tests(
       "TotalSegmentator",
       uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],

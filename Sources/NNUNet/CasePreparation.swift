@@ -8,6 +8,13 @@ public struct PreparedCase: Sendable {
   public var voxels: Volume<Float>
   public let record: PreparationRecord
   public var warnings: [String]
+
+  public init(identifier: String, voxels: Volume<Float>, record: PreparationRecord, warnings: [String] = []) {
+    self.identifier = identifier
+    self.voxels = voxels
+    self.record = record
+    self.warnings = warnings
+  }
 }
 
 /// What was done to an image on the way to the network's grid.

@@ -2,10 +2,12 @@
 #ifndef MICROTOME_KERNELS_H
 #define MICROTOME_KERNELS_H
 
+#include "kernels_augmentation.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"
 #include "kernels_layout.h"
 #include "kernels_logits.h"
+#include "kernels_losses.h"
 #include "kernels_morphology.h"
 #include "kernels_resample.h"
 #include "kernels_runs.h"
