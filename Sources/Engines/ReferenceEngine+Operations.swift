@@ -73,13 +73,24 @@ extension Graph.Operation {
 }
 
 /// Three sizes whatever the rank: two-dimensional arrays are volumes of one slice.
-private func threeAxes(_ sizes: some Collection<Int>, filling: Int) -> [Int] {
+func threeAxes(_ sizes: some Collection<Int>, filling: Int) -> [Int] {
   [Int](repeating: filling, count: 3 - sizes.count) + sizes
+}
+
+extension Graph.Operation.Interpolation {
+  /// The two neighbours of position `index` of an axis enlarged by `factor` from `size`, and the weight of the second.
+  func neighbours(_ index: Int, factor: Int, size: Int) -> (Int, Int, Double) {
+    if self == .nearest { return (index / factor, index / factor, 0) }
+    // Voxel centres coincide; beyond the outermost centres the border value continues.
+    let position = max(0, (Double(index) + 0.5) / Double(factor) - 0.5)
+    let low = min(Int(position), size - 1)
+    return (low, min(low + 1, size - 1), position - Double(low))
+  }
 }
 
 extension ReferenceArray {
   /// Calls `body` for every voxel of a grid of three axes, in C order.
-  fileprivate static func forEachVoxel(_ sizes: [Int], _ body: (_ z: Int, _ y: Int, _ x: Int) -> Void) {
+  static func forEachVoxel(_ sizes: [Int], _ body: (_ z: Int, _ y: Int, _ x: Int) -> Void) {
     for z in 0..<sizes[0] { for y in 0..<sizes[1] { for x in 0..<sizes[2] { body(z, y, x) } } }
   }
 
@@ -141,13 +152,8 @@ extension ReferenceArray {
     let from = threeAxes(self.shape[2...], filling: 1)
     let to = threeAxes(shape[2...], filling: 1)
     let factors = threeAxes(factors, filling: 1)
-    /// The two neighbours of position `index` of the result along `axis`, and the weight of the second.
     func neighbours(_ index: Int, _ axis: Int) -> (Int, Int, Double) {
-      if interpolation == .nearest { return (index / factors[axis], index / factors[axis], 0) }
-      // Voxel centres coincide; beyond the outermost centres the border value continues.
-      let position = max(0, (Double(index) + 0.5) / Double(factors[axis]) - 0.5)
-      let low = min(Int(position), from[axis] - 1)
-      return (low, min(low + 1, from[axis] - 1), position - Double(low))
+      interpolation.neighbours(index, factor: factors[axis], size: from[axis])
     }
     var result: [Float] = []
     for plane in 0..<shape[0] * shape[1] {

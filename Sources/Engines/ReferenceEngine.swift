@@ -15,13 +15,18 @@ public struct ReferenceEngine: Engine {
   public func compile(
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
+    try check(options)
+    return try ReferenceNetwork(network, inputShape: inputShape)
+  }
+
+  /// Throws `engine` when another device or precision than the only one is asked for.
+  func check(_ options: CompileOptions) throws {
     guard options.device == "CPU" else {
       throw Failure(.engine, "the reference engine has no device \(options.device)", hint: "its only device is CPU")
     }
     guard options.precision == .auto || options.precision == .fp32 else {
       throw Failure(.engine, "the reference engine cannot compute in \(options.precision.rawValue)", hint: "use fp32")
     }
-    return try ReferenceNetwork(network, inputShape: inputShape)
   }
 }
 

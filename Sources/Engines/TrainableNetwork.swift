@@ -73,11 +73,17 @@ public struct GradientDescent: Sendable {
   public var decay: Double
   /// Gradients are scaled by limit / (norm + 1e-6) where that is less than 1; nil never scales.
   public var normLimit: Double?
+  /// Gradients are multiplied by this before anything else: 1 / the loss scale, where the loss was scaled so that
+  /// half-precision gradients do not vanish.
+  public var gradientFactor: Double
 
-  public init(rate: Double, momentum: Double = 0.99, decay: Double = 3e-5, normLimit: Double? = 12) {
+  public init(
+    rate: Double, momentum: Double = 0.99, decay: Double = 3e-5, normLimit: Double? = 12, gradientFactor: Double = 1
+  ) {
     self.rate = rate
     self.momentum = momentum
     self.decay = decay
     self.normLimit = normLimit
+    self.gradientFactor = gradientFactor
   }
 }
