@@ -43,6 +43,10 @@ lint:
 # The program and the names of the tools it replaces.
 PREFIX ?= /usr/local
 NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder \
+  nnUNetv2_evaluate_folder nnUNetv2_evaluate_simple nnUNetv2_accumulate_crossval_results \
+  nnUNetv2_find_best_configuration nnUNetv2_ensemble nnUNetv2_determine_postprocessing \
+  nnUNetv2_apply_postprocessing nnUNetv2_plot_overlay_pngs nnUNetv2_export_model_to_zip \
+  nnUNetv2_install_pretrained_model_from_zip nnUNetv2_download_pretrained_model_by_url \
   totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

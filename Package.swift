@@ -52,7 +52,12 @@ let package = Package(
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
     module("Evaluation", uses: ["Imaging", "Basics"]),
     module("Reporting", uses: ["ImageFormats", "Imaging", "Basics"]),
-    module("NNUNet", uses: ["Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Basics"]),
+    module(
+      "NNUNet",
+      uses: [
+        "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging",
+        "Basics",
+      ]),
     module(
       "Training",
       uses: [

@@ -18,6 +18,9 @@ public struct LabelConfusion: Sendable {
     }
   }
 
+  /// Pairs that have been counted elsewhere; every number is positive.
+  public init(counts: [Pair: Int]) { self.counts = counts }
+
   /// Counts the pairs of two segmentations of the same shape, on all cores. Throws `badInput` when the shapes differ.
   public init(prediction: LabelMap, reference: LabelMap) throws {
     guard prediction.shape == reference.shape else {

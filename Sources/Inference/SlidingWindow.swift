@@ -18,12 +18,15 @@ public struct SlidingWindow: Sendable {
   public let grid: TileGrid
   public let importance: ImportanceMap
   private let flips: [Flip]
+  private let activation: Activation
 
   /// - Parameters:
   ///   - importance: of the grid's patch; the same for all images, so it is made once.
   ///   - mirrorAxes: axes of the patch (0 is its first) over which predictions are averaged; empty for none.
-  public init(grid: TileGrid, importance: ImportanceMap, mirrorAxes: [Int]) {
+  ///   - activation: what is averaged of the networks' answers.
+  public init(grid: TileGrid, importance: ImportanceMap, mirrorAxes: [Int], activation: Activation = .none) {
     self.grid = grid
+    self.activation = activation
     self.importance = importance
     flips = Flip.all(of: mirrorAxes.map { grid.isPlanar ? $0 + 1 : $0 })
   }
@@ -44,9 +47,10 @@ public struct SlidingWindow: Sendable {
     guard let first = networks.first else { return }
     precondition(image.shape == grid.imageShape)
     precondition(heads.isEmpty || heads.count == networks.count, "a head for every network, or none")
+    precondition(heads.isEmpty || activation == .none, "activations are of logits, not of features")
     let run = Run(
       window: self, flips: flips, image: image, channels: first.outputShape[1], networks: networks, heads: heads,
-      sink: sink)
+      sink: sink, activation: activation)
     try run.execute(progress: progress)
   }
 }
@@ -75,13 +79,17 @@ private final class Run {
   private let channels: Int
   /// The sum over the reversals of the current tile (channels, Z, Y, X).
   private let mirrorSum: UnsafeMutablePointer<Float>
+  private let activation: Activation
+  /// A prediction after its activation; empty without one.
+  private let activated: UnsafeMutablePointer<Float>
   private var row = -1
   private var finished = 0
 
   init(
     window: SlidingWindow, flips: [Flip], image: Volume<Float>, channels: Int, networks: [any CompiledNetwork],
-    heads: [PointwiseHead], sink: any LogitsSink
+    heads: [PointwiseHead], sink: any LogitsSink, activation: Activation
   ) {
+    self.activation = activation
     self.window = window
     self.flips = flips
     self.image = image
@@ -95,9 +103,13 @@ private final class Run {
       depth: min(shape.z, window.grid.patchShape.z + 1), rows: shape.y,
       columns: shape.x)
     mirrorSum = .allocate(capacity: flips.count > 1 ? channels * window.grid.patchShape.count : 0)
+    activated = .allocate(capacity: activation == .none ? 0 : channels * window.grid.patchShape.count)
   }
 
-  deinit { mirrorSum.deallocate() }
+  deinit {
+    mirrorSum.deallocate()
+    activated.deallocate()
+  }
 
   /// Keeps the engine's requests full and consumes results strictly in the order the jobs were issued.
   func execute(progress: (Int, Int) throws -> Void) throws {
@@ -178,6 +190,11 @@ private final class Run {
   private func take(_ job: Job, _ logits: UnsafePointer<Float>) throws {
     if job.row != row { try finishRow(before: job.row) }
     let patch = window.grid.patchShape
+    var logits = logits
+    if activation != .none {
+      activation.apply(logits, to: activated, channels: channels, count: patch.count)
+      logits = UnsafePointer(activated)
+    }
     var prediction = logits
     if flips.count > 1 {
       let sum = Shared(mirrorSum)

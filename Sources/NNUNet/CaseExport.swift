@@ -14,8 +14,7 @@ extension TrainedModel {
   ///
   /// - Parameter spoolFolder: where probabilities are kept until they are written; nil when nobody wants them.
   func destination(for record: PreparationRecord, spoolFolder: String?) throws -> Destination {
-    let sampling = try configuration.probabilityResampling.gridSampling(
-      from: record.networkShape, to: record.cropBox.shape, spacing: record.networkSpacing, newSpacing: record.spacing)
+    let sampling = try gridSampling(for: record)
     let canvas = LabelCanvas(
       shape: record.originalShape, transpose: plans.transposeForward, offset: record.cropBox.lower,
       isWide: dataset.labels.needsWideLabels)
@@ -27,6 +26,19 @@ extension TrainedModel {
     let sink = SegmentationSink(
       sampling: sampling, rule: dataset.labels.rule, canvas: canvas, probabilities: probabilities)
     return Destination(canvas: canvas, probabilities: probabilities, sink: sink)
+  }
+
+  private func gridSampling(for record: PreparationRecord) throws -> GridSampling {
+    let scheme = configuration.probabilityResampling
+    let (from, to) = (record.networkShape, record.cropBox.shape)
+    guard legacy != nil, from != to, case .spline(let order, let orderZ) = scheme.method else {
+      return try scheme.gridSampling(
+        from: from, to: to, spacing: record.networkSpacing, newSpacing: record.spacing)
+    }
+    let rules = LegacyConventions.interpolations(
+      record, order: order, orderZ: orderZ, force: scheme.forceSeparateZ, transpose: plans.transposeForward)
+    let axes = try (0..<3).map { try AxisSampling(rules[$0], from: from[$0], to: to[$0]) }
+    return GridSampling(z: axes[0], y: axes[1], x: axes[2], roundsToHalf: false)
   }
 }
 

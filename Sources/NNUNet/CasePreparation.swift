@@ -54,11 +54,13 @@ public struct CasePreparation: Sendable {
   private let plans: Plans
   private let configuration: Configuration
   private let dataset: DatasetDescription
+  private let legacy: LegacyConventions?
 
   public init(model: TrainedModel) {
     plans = model.plans
     configuration = model.configuration
     dataset = model.dataset
+    legacy = model.legacy
   }
 
   /// Whether the crop made for another model's preparation serves this one.
@@ -68,7 +70,8 @@ public struct CasePreparation: Sendable {
 
   /// Whether another model's preparation gives the same network input.
   public func isEquivalent(to other: CasePreparation) -> Bool {
-    sharesCrop(with: other) && configuration.previousStage == nil && other.configuration.previousStage == nil
+    sharesCrop(with: other) && legacy == nil && other.legacy == nil && configuration.previousStage == nil
+      && other.configuration.previousStage == nil
       && configuration.normalizations == other.configuration.normalizations
       && configuration.imageResampling == other.configuration.imageResampling
       && configuration.spacing == other.configuration.spacing
@@ -106,6 +109,16 @@ public struct CasePreparation: Sendable {
     var voxels = cropped.voxels
     // Unless the caller keeps the crop for another model, its voxels are normalised in place.
     cropped.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
+    if let legacy {
+      let mask = legacy.usesMask ? NonzeroCrop.filledMask(of: voxels) : nil
+      var resampled = try legacy.prepare(voxels, mask: mask, record: record, configuration: configuration)
+      if let previousStage {
+        let labels = try LegacyConventions.previousStage(
+          previousStage, record: record, transpose: plans.transposeForward)
+        resampled = resampled.appending(foregroundChannels(labels))
+      }
+      return PreparedCase(identifier: identifier, voxels: resampled, record: record, warnings: warnings)
+    }
     let needsMask =
       previousStage != nil || configuration.normalizations.prefix(voxels.channels).contains(.zScore(masked: true))
     let mask = needsMask ? NonzeroCrop.filledMask(of: voxels) : nil
@@ -115,10 +128,7 @@ public struct CasePreparation: Sendable {
     var resampled = try configuration.imageResampling.resample(
       voxels, to: record.networkShape, from: record.spacing, to: record.networkSpacing)
     if let previousStage {
-      let stage = try segmentationChannels(previousStage, mask: mask, record: record)
-      resampled = Volume(
-        channels: resampled.channels + stage.channels, shape: record.networkShape,
-        elements: resampled.elements + stage.elements)
+      resampled = resampled.appending(try segmentationChannels(previousStage, mask: mask, record: record))
     }
     return PreparedCase(identifier: identifier, voxels: resampled, record: record, warnings: warnings)
   }
@@ -174,13 +184,25 @@ public struct CasePreparation: Sendable {
       shape: labels.shape, elements: labels.elements.map { Int16(exactly: $0.rounded(.towardZero)) ?? -1 })
     let resampled = try configuration.segmentationResampling.resample(
       labels: whole, to: networkShape, from: record.spacing, to: record.networkSpacing)
+    return foregroundChannels(resampled)
+  }
+
+  /// One channel per foreground label: 1 where it is, else 0.
+  private func foregroundChannels(_ labels: Volume<Int16>) -> Volume<Float> {
     let foreground = dataset.labels.foregroundLabels
-    return Volume(channels: foreground.count, shape: networkShape) { target in
+    let count = labels.shape.count
+    return Volume(channels: foreground.count, shape: labels.shape) { target in
       for (channel, label) in foreground.enumerated() {
-        let plane = UnsafeMutableBufferPointer(
-          rebasing: target[channel * networkShape.count..<(channel + 1) * networkShape.count])
-        for index in plane.indices { plane[index] = Int(resampled.elements[index]) == label ? 1 : 0 }
+        let plane = UnsafeMutableBufferPointer(rebasing: target[channel * count..<(channel + 1) * count])
+        for index in plane.indices { plane[index] = Int(labels.elements[index]) == label ? 1 : 0 }
       }
     }
+  }
+}
+
+extension Volume where Element == Float {
+  /// The channels of both, which have the same shape.
+  fileprivate func appending(_ other: Volume<Float>) -> Volume<Float> {
+    Volume(channels: channels + other.channels, shape: shape, elements: elements + other.elements)
   }
 }

@@ -42,6 +42,9 @@ public struct PredictionJob: Sendable {
   /// - Parameter later: the model folders of the cascade's later stages, which are opened already.
   private func open(asStageOf later: [String]) throws -> Opened {
     let model = try TrainedModel.load(folder: modelFolder, folds: folds, checkpoint: checkpoint)
+    guard !model.isLegacy || !options.saveProbabilities else {
+      throw Failure(.usage, "probabilities of models of nnU-Net v1 cannot be saved", file: modelFolder)
+    }
     var list = try CaseList.find(at: input, ending: model.dataset.fileEnding)
     // Files with wrong names are complained about once, by the last stage.
     if !later.isEmpty { list.unusable = [] }
@@ -85,12 +88,23 @@ public struct PredictionJob: Sendable {
       hint: "choose another output folder with -o")
   }
 
+  private static func folder(ofStage stage: String, of model: TrainedModel, beside folder: String) -> String {
+    let (parent, name) = Path.split(folder)
+    let parts = name.split(separator: "__", omittingEmptySubsequences: false)
+    // <Trainer>__<Plans>__<Configuration>: only the last part differs.
+    guard model.isLegacy else {
+      return Path.join(parent, "\(parts.dropLast().joined(separator: "__"))__\(stage)")
+    }
+    // <Configuration>/<Task>/<Trainer>__<Plans>, with the default trainer.
+    let (configurations, task) = Path.split(parent)
+    let plans = parts.dropFirst().joined(separator: "__")
+    return Path.join(
+      Path.join(Path.join(Path.split(configurations).folder, stage), task), "nnUNetTrainerV2__\(plans)")
+  }
+
   /// The job that predicts the previous stage of a cascade with the model beside this one.
   private func previousStage(_ stage: String, of model: TrainedModel) throws -> PredictionJob {
-    let (parent, name) = Path.split(modelFolder)
-    // <Trainer>__<Plans>__<Configuration>: only the last part differs.
-    let stem = name.split(separator: "__", omittingEmptySubsequences: false).dropLast().joined(separator: "__")
-    let folder = Path.join(parent, "\(stem)__\(stage)")
+    let folder = Self.folder(ofStage: stage, of: model, beside: modelFolder)
     guard Path.isFolder(folder) else {
       throw Failure(
         .missingInput,
@@ -100,6 +114,7 @@ public struct PredictionJob: Sendable {
     }
     var job = self
     job.modelFolder = folder
+    if model.isLegacy { job.folds = LegacyModel.availableFolds(folder: folder, checkpoint: checkpoint) }
     job.outputFolder = Path.join(outputFolder, "\(stage)_predictions")
     job.options.saveProbabilities = false
     return job

@@ -214,12 +214,14 @@ extension PredictionRun {
   private func write(_ result: Behind) throws -> String {
     let stem = Path.join(outputFolder, result.identifier)
     let path = stem + model.dataset.fileEnding
+    let labels =
+      model.legacy?.postprocessing?.apply(to: result.labels, spacing: result.record.originalSpacing) ?? result.labels
     do {
       // The label file goes last: its presence is what says that a case is done.
       if let probabilities = result.probabilities {
         try ProbabilityFiles.write(probabilities, record: result.record, stem: stem)
       }
-      try model.plans.reader.write(result.labels, as: path, like: result.record.geometry)
+      try model.plans.reader.write(labels, as: path, like: result.record.geometry)
     } catch {
       if result.probabilities != nil { ProbabilityFiles.remove(stem: stem) }
       throw error

@@ -31,7 +31,8 @@ public final class Predictor: Sendable {
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
     compile.expectedPasses = expectedPasses
-    let parts = model.networks.map { $0.splitHead() }
+    // Probabilities are made of all logits of a voxel, so these must be there.
+    let parts = model.networks.map { model.isLegacy ? nil : $0.splitHead() }
     heads = parts.compactMap { $0?.head }
     networks = try zip(model.networks, parts).map { whole, parts in
       try engine.compile(parts?.trunk ?? whole, inputShape: shape, options: compile)
@@ -74,7 +75,7 @@ public final class Predictor: Sendable {
     let others = try nextStages.map { try model.destination(for: prepared.record, nextStage: $0) }
     let window = SlidingWindow(
       grid: model.grid(for: prepared.record, options), importance: importance,
-      mirrorAxes: model.mirrorAxes(options))
+      mirrorAxes: model.mirrorAxes(options), activation: model.activation)
     let sink = SinkGroup([destination.sink] + others.map(\.sink))
     try window.run(prepared.voxels, networks: networks, heads: heads, into: sink, progress: progress)
     return Prediction(
@@ -84,6 +85,12 @@ public final class Predictor: Sendable {
 }
 
 extension TrainedModel {
+  /// What is averaged: logits, or probabilities in models of v1.
+  var activation: Activation {
+    guard isLegacy else { return .none }
+    return dataset.labels.hasRegions ? .sigmoid : .softmax
+  }
+
   /// The axes to mirror over in a run.
   func mirrorAxes(_ options: PredictionOptions) -> [Int] { options.mirroring ? mirrorAxes : [] }
 

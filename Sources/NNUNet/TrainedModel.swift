@@ -15,11 +15,16 @@ public struct TrainedModel: Sendable {
   /// One network per fold, in the order asked for.
   public let networks: [Network]
   public let folds: [String]
+  /// What is done otherwise than in v2; nil for models of v2.
+  var legacy: LegacyConventions?
 
   /// Image channels, plus one per foreground label for the second stage of a cascade.
   public var inputChannelCount: Int { Self.inputChannelCount(configuration, dataset) }
 
-  /// Opens a model folder and the checkpoints of `folds`.
+  /// Whether the model was made by nnU-Net v1.
+  public var isLegacy: Bool { legacy != nil }
+
+  /// Opens a model folder and the checkpoints of `folds`. Models of nnU-Net v1 are understood too.
   ///
   /// Configuration, trainer and mirror axes come from the first fold's checkpoint, as in the reference. Throws
   /// `missingInput` for a missing folder, fold or checkpoint (the hint lists what there is) and `badInput` for files
@@ -29,6 +34,9 @@ public struct TrainedModel: Sendable {
       throw Failure(
         .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,
         hint: "-m takes a model folder: one with plans.json, dataset.json and fold_0")
+    }
+    if LegacyModel.isLegacy(folder: folder) {
+      return try LegacyModel.load(folder: folder, folds: folds, checkpoint: checkpoint)
     }
     let checkpoints = try folds.map { fold in
       let path = try checkpointPath(folder, fold, checkpoint)

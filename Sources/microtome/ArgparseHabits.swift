@@ -13,6 +13,15 @@ struct ArgparseHabits {
     "--disable_progress_bar", "--model_path", "--checkpoint", "--use_softmax",
   ])
 
+  /// Of the tools that evaluate and select models, by name.
+  private static let selection: [String: [String]] = [
+    "nnUNetv2_evaluate_folder": ["--chill"], "nnUNetv2_evaluate_simple": ["--chill"],
+    "nnUNetv2_find_best_configuration": ["--disable_ensembling", "--no_overwrite"],
+    "nnUNetv2_ensemble": ["--save_npz"], "nnUNetv2_determine_postprocessing": ["--remove_postprocessed"],
+    "nnUNetv2_plot_overlay_pngs": ["--use_raw"],
+    "nnUNetv2_export_model_to_zip": ["--not_strict", "--exp_cv_preds"],
+  ]
+
   private static let totalSegmentator = ArgparseHabits(
     longOptions: [
       "--output_type", "--nr_thr_resamp", "--nr_thr_saving", "--resampling_order", "--fastest", "--fast",
@@ -31,6 +40,7 @@ struct ArgparseHabits {
   /// - Parameter name: under which the program was started, without folders.
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
+    if let options = selection[name] { return ArgparseHabits(longOptions: options) }
     if name.hasPrefix("nnUNetv2_") { return nnUNet }
     switch arguments.first {
     case "totalseg": return totalSegmentator

@@ -29,6 +29,7 @@ struct Inspect: ParsableCommand {
   }
 
   private func inspectModel() throws {
+    if LegacyModel.isLegacy(folder: path) { return try inspectLegacyModel() }
     guard Path.exists(Path.join(path, "plans.json")) else {
       throw Failure(
         .badInput, "is not a model folder: it has no plans.json", file: path,
@@ -64,6 +65,31 @@ struct Inspect: ParsableCommand {
       )
       field("", "\(try model.networks[0].graph.cost(forInput: shape))")
     }
+  }
+
+  private func inspectLegacyModel() throws {
+    let checkpoint = LegacyModel.checkpointName
+    let folds = LegacyModel.availableFolds(folder: path, checkpoint: checkpoint)
+    guard !folds.isEmpty else {
+      throw Failure(.missingInput, "is a model of nnU-Net v1, but no fold has a \(checkpoint)", file: path)
+    }
+    let model = try TrainedModel.load(folder: path, folds: [folds[0]], checkpoint: checkpoint)
+    field("made by", "nnU-Net v1")
+    field("task", model.plans.datasetName)
+    field("plans", model.plans.plansName)
+    field("configuration", "\(model.configuration.name), \(model.trainerName)")
+    field("channels", "\(model.dataset.channelCount)")
+    field(
+      model.dataset.labels.hasRegions ? "regions" : "classes",
+      "\(model.dataset.labels.foreground.count) and background")
+    field("folds", folds.joined(separator: ", "))
+    field(
+      "patch",
+      "\(model.configuration.patchSize.map(String.init).joined(separator: "x")), spacing "
+        + "\(model.configuration.spacing.map { "\($0)" }.joined(separator: " x ")) mm, mirror axes \(model.mirrorAxes)")
+    field(
+      "network",
+      "\(try model.networks[0].graph.cost(forInput: [1, model.inputChannelCount] + model.configuration.patchSize))")
   }
 
   private func inspectCheckpoint() throws {

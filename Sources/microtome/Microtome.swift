@@ -22,6 +22,8 @@ struct Microtome: ParsableCommand {
     subcommands: [
       Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
       WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
+      Evaluate.self, Accumulate.self, FindBestConfiguration.self, EnsembleFolders.self, Postprocess.self,
+      PlotOverlays.self, ExportModel.self, InstallModel.self,
     ])
 
   static func main() {
@@ -35,6 +37,16 @@ struct Microtome: ParsableCommand {
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
+    case "nnUNetv2_evaluate_folder", "nnUNetv2_evaluate_simple": run(Evaluate.self, arguments)
+    case "nnUNetv2_accumulate_crossval_results": run(Accumulate.self, arguments)
+    case "nnUNetv2_find_best_configuration": run(FindBestConfiguration.self, arguments)
+    case "nnUNetv2_ensemble": run(EnsembleFolders.self, arguments)
+    case "nnUNetv2_determine_postprocessing": run(DeterminePostprocessing.self, arguments)
+    case "nnUNetv2_apply_postprocessing": run(ApplyPostprocessing.self, arguments)
+    case "nnUNetv2_plot_overlay_pngs": run(PlotOverlays.self, arguments)
+    case "nnUNetv2_export_model_to_zip": run(ExportModel.self, arguments)
+    case "nnUNetv2_install_pretrained_model_from_zip", "nnUNetv2_download_pretrained_model_by_url":
+      run(InstallModel.self, arguments)
     case "TotalSegmentator": run(TotalSegment.self, arguments)
     case "FastSegmentator": run(FastSegment.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)

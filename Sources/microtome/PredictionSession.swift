@@ -44,9 +44,17 @@ struct PredictionSession {
   }
 
   private func open() throws -> PredictionJob.Opened {
-    let job = PredictionJob(
+    var job = PredictionJob(
       input: arguments.input, outputFolder: arguments.output, modelFolder: modelFolder, folds: arguments.chosenFolds,
       checkpoint: arguments.checkpoint, options: arguments.options(partCount: parts.count, part: parts.part))
+    if LegacyModel.isLegacy(folder: modelFolder) {
+      // nnU-Net v1 has another checkpoint by default, and averages the folds that there are.
+      if job.checkpoint == "checkpoint_final.pth" { job.checkpoint = LegacyModel.checkpointName }
+      if arguments.folds.isEmpty {
+        let folds = LegacyModel.availableFolds(folder: modelFolder, checkpoint: job.checkpoint)
+        if !folds.isEmpty { job.folds = folds }
+      }
+    }
     return try job.open()
   }
 

@@ -2,6 +2,7 @@
 #ifndef MICROTOME_KERNELS_H
 #define MICROTOME_KERNELS_H
 
+#include "kernels_activations.h"
 #include "kernels_augmentation.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"
