@@ -1,6 +1,7 @@
 import Basics
 import Imaging
 import NNUNet
+import Networks
 import TestSupport
 import Testing
 

@@ -12,6 +12,22 @@ enum TinyTask {
     trainer: String = "nnUNetTrainer", labels: String = #"{"background": 0, "a": 1, "b": 2}"#, planar: Bool = false,
     stages: Int = 3, extra: String = ""
   ) throws -> TrainingTask {
+    return try TrainingTask(
+      plans: Plans(json: JSON(parsing: Array(plans(planar: planar, stages: stages, extra: extra).utf8))),
+      dataset: DatasetDescription(json: JSON(parsing: Array(dataset(labels).utf8))),
+      configuration: "tiny", variant: .named(trainer))
+  }
+
+  static func dataset(_ labels: String = #"{"background": 0, "a": 1, "b": 2}"#) -> String {
+    """
+    {"channel_names": {"0": "MR"}, "labels": \(labels), "numTraining": 6, "file_ending": ".nii.gz"}
+    """
+  }
+
+  /// - Parameters:
+  ///   - extra: more keys of the configuration "tiny".
+  ///   - more: more configurations.
+  static func plans(planar: Bool = false, stages: Int = 3, extra: String = "", more: String = "") -> String {
     let (d, patch) = planar ? ("2", "[16, 12]") : ("3", "[8, 16, 12]")
     let ones = planar ? "[1, 1]" : "[1, 1, 1]"
     let twos = planar ? "[2, 2]" : "[2, 2, 2]"
@@ -20,7 +36,7 @@ enum TinyTask {
     let kernels = (0..<stages).map { _ in kernel }.joined(separator: ", ")
     let strides = ([ones] + (1..<stages).map { _ in twos }).joined(separator: ", ")
     let counts = (0..<stages).map { _ in "1" }
-    let plans = """
+    return """
       {"dataset_name": "Dataset001_Tiny", "plans_name": "nnUNetPlans", "image_reader_writer": "SimpleITKIO",
        "transpose_forward": [0, 1, 2], "transpose_backward": [0, 1, 2],
        "configurations": {"tiny": {
@@ -35,14 +51,8 @@ enum TinyTask {
              "conv_bias": true, "norm_op": "torch.nn.modules.instancenorm.InstanceNorm\(d)d",
              "norm_op_kwargs": {"eps": 1e-05, "affine": true}, "dropout_op": null, "dropout_op_kwargs": null,
              "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": true}},
-           "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"]}}}}
+           "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"]}} \(more)}}
       """
-    let dataset = """
-      {"channel_names": {"0": "MR"}, "labels": \(labels), "numTraining": 3, "file_ending": ".nii.gz"}
-      """
-    return try TrainingTask(
-      plans: Plans(json: JSON(parsing: Array(plans.utf8))), dataset: DatasetDescription(json: JSON(parsing: Array(dataset.utf8))),
-      configuration: "tiny", variant: .named(trainer))
   }
 
   /// Noisy images with a bright and a dark box.

@@ -32,7 +32,8 @@ public final class PreviousSegmentations: Sendable {
     let volume = try read(identifier)
     guard volume.shape == shape else {
       throw Failure(
-        .badInput, "the previous stage's segmentation of \(identifier) has \(volume.shape) voxels, the case has \(shape)",
+        .badInput,
+        "the previous stage's segmentation of \(identifier) has \(volume.shape) voxels, the case has \(shape)",
         file: folder, hint: "run the previous stage's validation again (train with --val)")
     }
     kept.withLock { kept in

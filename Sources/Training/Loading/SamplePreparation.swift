@@ -88,7 +88,8 @@ public struct SamplePreparation: Sendable {
     let image = source.image(imageChannels * shape.count)
     let result = turned.image(imageChannels * patch.count)
     for channel in 0..<imageChannels {
-      SpatialTransform.apply(rows, image: image + channel * shape.count, shape, to: result + channel * patch.count, patch)
+      SpatialTransform.apply(
+        rows, image: image + channel * shape.count, shape, to: result + channel * patch.count, patch)
     }
     SpatialTransform.apply(
       rows, labels: source.labels(shape.count), shape, nearest: nearestLabels, to: turned.labels(patch.count), patch)

@@ -5,7 +5,8 @@
 public struct RandomStream: RandomNumberGenerator, Sendable {
   /// What a stream is for; the raw value is part of its name.
   public enum Purpose: UInt64, Sendable {
-    case parameters = 1, trainingSample, validationSample
+    case parameters = 1
+    case trainingSample, validationSample
   }
 
   private var state: UInt64

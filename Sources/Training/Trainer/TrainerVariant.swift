@@ -49,7 +49,9 @@ public struct TrainerVariant: Sendable, Equatable {
   /// Why a class that nnU-Net has is missing here; nil for classes it does not have.
   private static func unsupported(_ name: String) -> String? {
     if name.contains("DA5") { return "its augmentation is not implemented" }
-    if name.contains("Adam") || name.contains("Adan") { return "networks are trained by stochastic gradient descent only" }
+    if name.contains("Adam") || name.contains("Adan") {
+      return "networks are trained by stochastic gradient descent only"
+    }
     if name.contains("Primus") || name.contains("Pretrained") { return "its network is not one of the U-Nets" }
     if name.contains("Benchmark") { return "it only measures the reference" }
     return nil

@@ -51,13 +51,11 @@ public struct TrainingHistory: Sendable, Equatable {
 
   /// Reads `logging`; lists that are missing stay empty.
   init(pickled: PickleValue?, epochs: Int) {
-    func list(_ value: PickleValue?) -> [Double] {
-      Array((value?.sequence ?? []).map { $0.number ?? .nan }.prefix(epochs))
-    }
-    func list(_ key: String) -> [Double] { list(pickled?[key]) }
+    func numbers(_ value: PickleValue?) -> [Double] { (value?.sequence ?? []).map { $0.number ?? .nan } }
+    func list(_ key: String) -> [Double] { Array(numbers(pickled?[key]).prefix(epochs)) }
     meanDice = list("mean_fg_dice")
     smoothedDice = list("ema_fg_dice")
-    dice = Array((pickled?["dice_per_class_or_region"]?.sequence ?? []).map { list($0) }.prefix(epochs))
+    dice = Array((pickled?["dice_per_class_or_region"]?.sequence ?? []).prefix(epochs).map { numbers($0) })
     trainingLosses = list("train_losses")
     validationLosses = list("val_losses")
     rates = list("lrs")
