@@ -16,12 +16,16 @@ public struct EngineRegistry: Sendable {
   }
 
   /// Names that `engine(named:)` takes.
-  public static let names = ["openvino", "reference"]
+  public static let names = ["openvino", "torch", "reference"]
 
   /// Every engine that can be used. Trying all devices takes up to a second.
   public func entries() -> [Entry] {
     var entries: [Entry] = []
     if let engine = try? openVINO() {
+      entries.append(
+        Entry(name: engine.name, path: engine.path, version: engine.version, devices: engine.devices))
+    }
+    if let engine = try? torch() {
       entries.append(
         Entry(name: engine.name, path: engine.path, version: engine.version, devices: engine.devices))
     }
@@ -37,6 +41,7 @@ public struct EngineRegistry: Sendable {
   public func engine(named name: String? = nil) throws -> any Engine {
     switch name {
     case nil, "openvino": return try openVINO()
+    case "torch": return try torch()
     case "reference": return ReferenceEngine()
     case let other?:
       throw Failure(
@@ -44,18 +49,43 @@ public struct EngineRegistry: Sendable {
     }
   }
 
+  /// The engine called `name` for training; nil for the fastest one there is. Throws as `engine(named:)` does.
+  public func trainingEngine(named name: String? = nil) throws -> any TrainingEngine {
+    guard let engine = try engine(named: name ?? "torch") as? any TrainingEngine else {
+      throw Failure(
+        .engine, "\(name ?? "the engine") runs networks but cannot train them", hint: "choose the engine torch")
+    }
+    return engine
+  }
+
   private func openVINO() throws -> OpenVINOEngine {
-    var first: Failure?
-    for path in try search.openVINOLibraries() {
+    try first(
+      of: search.openVINOLibraries(), OpenVINOEngine.init(libraryPath:),
+      orElse: Failure(
+        .engine, "OpenVINO, the library that runs the networks, is not installed",
+        hint: "run: microtome engines install openvino; or: pip install openvino"))
+  }
+
+  private func torch() throws -> TorchEngine {
+    try first(
+      of: search.torchLibraries(), TorchEngine.init(libraryPath:),
+      orElse: Failure(
+        .engine, "PyTorch, the library that trains networks, is not installed",
+        hint: "run: microtome engines install torch; or: pip install torch"))
+  }
+
+  /// The first library that can be used, or the reason why the first of all cannot.
+  private func first<Opened>(
+    of paths: [String], _ open: (String) throws -> Opened, orElse absence: Failure
+  ) throws -> Opened {
+    var reason: Failure?
+    for path in paths {
       do {
-        return try OpenVINOEngine(libraryPath: path)
+        return try open(path)
       } catch let failure as Failure {
-        if first == nil { first = failure }
+        if reason == nil { reason = failure }
       }
     }
-    throw first
-      ?? Failure(
-        .engine, "OpenVINO, the library that runs the networks, is not installed",
-        hint: "run: microtome engines install openvino; or: pip install openvino")
+    throw reason ?? absence
   }
 }

@@ -11,8 +11,8 @@ import Basics
 public struct EngineSearch: Sendable {
   /// A library, or a folder that holds it, given on the command line. Nothing else is looked at then.
   public var explicitPath: String?
-  /// The variables `MICROTOME_OPENVINO`, `MICROTOME_HOME`, `XDG_DATA_HOME`, `HOME`, `PATH`, `VIRTUAL_ENV`,
-  /// `CONDA_PREFIX` and `PYENV_ROOT` count.
+  /// The variables `MICROTOME_OPENVINO`, `MICROTOME_TORCH`, `MICROTOME_HOME`, `XDG_DATA_HOME`, `HOME`, `PATH`,
+  /// `VIRTUAL_ENV`, `CONDA_PREFIX` and `PYENV_ROOT` count.
   public var environment: [String: String]
   /// Folders in which the system keeps libraries.
   public var systemFolders: [String]
@@ -41,27 +41,32 @@ public struct EngineSearch: Sendable {
   /// OpenVINO libraries in the order in which they are to be tried, each once.
   ///
   /// A path that the user has given stands alone; it throws `engine` when nothing is there.
-  func openVINOLibraries() throws -> [String] {
-    for (path, origin) in [(explicitPath, "the path given"), (set("MICROTOME_OPENVINO"), "MICROTOME_OPENVINO")] {
+  func openVINOLibraries() throws -> [String] { try libraries(of: .openVINO) }
+
+  /// PyTorch libraries, likewise.
+  func torchLibraries() throws -> [String] { try libraries(of: .torch) }
+
+  private func libraries(of engine: EngineLibrary) throws -> [String] {
+    for (path, origin) in [(explicitPath, "the path given"), (set(engine.variable), engine.variable)] {
       guard let path else { continue }
       if Path.isFile(path) { return [path] }
-      let inside = ["", "libs", "openvino/libs", "lib", "runtime/lib/intel64", "runtime/lib/aarch64"]
-      guard let library = inside.lazy.compactMap({ Self.openVINOLibrary(in: Path.join(path, $0)) }).first else {
+      guard let library = engine.folders.lazy.compactMap({ engine.library(in: Path.join(path, $0)) }).first else {
         throw Failure(
-          .engine, "\(origin) holds no OpenVINO library (libopenvino_c)", file: path,
+          .engine, "\(origin) holds no \(engine.name) library (\(engine.file))", file: path,
           hint: "give the library itself or the folder that holds it")
       }
       return [library]
     }
     var folders: [String] = []
-    if let own = installationFolder(of: "openvino") {
+    if let own = installationFolder(of: engine.package) {
       let versions = ((try? Path.list(own)) ?? []).filter { !$0.hasPrefix(".") }
-      folders += versions.sorted { Self.isOlder($1, than: $0) }.map { Path.join(Path.join(own, $0), "libs") }
+      folders += versions.sorted { Self.isOlder($1, than: $0) }
+        .map { Path.join(Path.join(own, $0), engine.installedFolder) }
     }
-    folders += pythonPackageFolders.map { Path.join($0, "openvino/libs") }
+    folders += pythonPackageFolders.map { Path.join($0, engine.packageFolder) }
     folders += systemFolders
     var seen = Set<String>()
-    return folders.compactMap { Self.openVINOLibrary(in: $0) }.filter { seen.insert(Self.resolved($0) ?? $0).inserted }
+    return folders.compactMap { engine.library(in: $0) }.filter { seen.insert(Self.resolved($0) ?? $0).inserted }
   }
 
   /// Folders in which installed Python packages lie, those of the active environment first.
@@ -91,15 +96,6 @@ public struct EngineSearch: Sendable {
     }
   }
 
-  /// The newest OpenVINO C library in `folder`, or nil.
-  private static func openVINOLibrary(in folder: String) -> String? {
-    guard let names = try? Path.list(folder) else { return nil }
-    let libraries = names.filter {
-      $0.hasPrefix("libopenvino_c.") && ($0.contains(".so") || $0.hasSuffix(".dylib"))
-    }
-    return libraries.max { isOlder($0, than: $1) }.map { Path.join(folder, $0) }
-  }
-
   /// Compares the numbers in two names one after the other: "2024.9" is older than "2024.10".
   static func isOlder(_ left: String, than right: String) -> Bool {
     func numbers(_ text: String) -> [Int] {
@@ -118,16 +114,52 @@ public struct EngineSearch: Sendable {
   }
 
   private static let usualSystemFolders = [
-    "/usr/local/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+    "/usr/local/lib", "/usr/local/lib/libtorch/lib", "/opt/libtorch/lib", "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
     "/opt/intel/openvino/runtime/lib/intel64", "/opt/intel/openvino/runtime/lib/aarch64", "/opt/homebrew/lib",
   ]
 
   private static var processEnvironment: [String: String] {
     let names = [
-      "MICROTOME_OPENVINO", "MICROTOME_HOME", "XDG_DATA_HOME", "HOME", "PATH", "VIRTUAL_ENV", "CONDA_PREFIX",
+      "MICROTOME_OPENVINO", "MICROTOME_TORCH", "MICROTOME_HOME", "XDG_DATA_HOME", "HOME", "PATH", "VIRTUAL_ENV",
+      "CONDA_PREFIX",
       "PYENV_ROOT",
     ]
     return Dictionary(
       uniqueKeysWithValues: names.compactMap { name in getenv(name).map { (name, String(cString: $0)) } })
+  }
+}
+
+/// How an engine's library is called and where it lies.
+struct EngineLibrary {
+  /// As people call it.
+  var name: String
+  /// The Python package, and the name of the engine's folder.
+  var package: String
+  /// The environment variable with the user's choice.
+  var variable: String
+  /// The file's name up to the first dot.
+  var file: String
+  /// Where it is looked for below a folder that the user has given.
+  var folders: [String]
+  /// Where it lies below the folder that holds Python packages.
+  var packageFolder: String
+  /// Where `microtome engines install` puts it.
+  var installedFolder: String
+
+  static let openVINO = EngineLibrary(
+    name: "OpenVINO", package: "openvino", variable: "MICROTOME_OPENVINO", file: "libopenvino_c",
+    folders: ["", "libs", "openvino/libs", "lib", "runtime/lib/intel64", "runtime/lib/aarch64"],
+    packageFolder: "openvino/libs", installedFolder: "libs")
+
+  static let torch = EngineLibrary(
+    name: "PyTorch", package: "torch", variable: "MICROTOME_TORCH", file: "libtorch_cpu",
+    folders: ["", "lib", "torch/lib", "libtorch/lib"], packageFolder: "torch/lib", installedFolder: "torch/lib")
+
+  /// The newest library in `folder`, or nil.
+  func library(in folder: String) -> String? {
+    guard let names = try? Path.list(folder) else { return nil }
+    let libraries = names.filter { $0.hasPrefix(file + ".") && ($0.contains(".so") || $0.hasSuffix(".dylib")) }
+    return libraries.max { EngineSearch.isOlder($0, than: $1) }.map { Path.join(folder, $0) }
   }
 }

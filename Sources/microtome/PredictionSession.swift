@@ -60,7 +60,10 @@ struct PredictionSession {
 
   private func checkDevice(of engine: any Engine) throws {
     let device = arguments.device.uppercased()
-    guard !engine.devices.contains(where: { $0 == device || $0.hasPrefix(device + ".") }) else { return }
+    let isKnown = engine.devices.contains { name in
+      name == device || [".", ":"].contains { name.hasPrefix(device + $0) } || device == "GPU" && name != "CPU"
+    }
+    guard !isKnown else { return }
     throw Failure(
       .engine, "\(engine.name) has no device \"\(arguments.device)\"",
       hint: "it has \(engine.devices.joined(separator: ", "))")

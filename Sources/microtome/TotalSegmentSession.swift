@@ -100,7 +100,7 @@ struct TotalSegmentSession {
     let devices = engine.devices
     if ["gpu", "cuda", "mps"].contains(wanted.prefix { $0 != ":" }) {
       let number = wanted.split(separator: ":").dropFirst().first.flatMap { Int($0) }
-      let gpus = devices.filter { $0.hasPrefix("GPU") }
+      let gpus = devices.filter { name in ["GPU", "CUDA", "MPS"].contains(where: name.hasPrefix) }
       if let number, gpus.indices.contains(number) { return gpus[number] }
       return number == nil ? gpus.first ?? "CPU" : "CPU"
     }

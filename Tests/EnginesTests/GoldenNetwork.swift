@@ -10,6 +10,8 @@ import Testing
 struct GoldenNetwork: Sendable, CustomTestStringConvertible {
   let name: String
   let network: Network
+  /// With all deep-supervision heads.
+  let trainingGraph: Graph
   let inputShape: [Int]
   let output: [Float]
   let outputShape: [Int]
@@ -39,6 +41,7 @@ struct GoldenNetwork: Sendable, CustomTestStringConvertible {
     }
     // With all heads, because the formula counts their weights too.
     let complete = try configuration.makeGraph(deepSupervision: true)
+    trainingGraph = complete
     network = try Network(graph: configuration.makeGraph(), weights: formulaWeights(complete))
   }
 }

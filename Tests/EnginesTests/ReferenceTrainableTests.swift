@@ -16,6 +16,10 @@ import Testing
     try checkDescent(on: ReferenceEngine())
   }
 
+  @Test(arguments: TrainedNetwork.all) func trainsAsAutograd(golden: TrainedNetwork) throws {
+    try golden.check(on: ReferenceEngine())
+  }
+
   @Test func keepsWhatHasNoGradient() throws { try checkPartialGradients(on: ReferenceEngine()) }
 
   @Test func followsStatistics() throws { try checkRunningStatistics(on: ReferenceEngine()) }

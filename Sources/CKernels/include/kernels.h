@@ -13,5 +13,6 @@
 #include "kernels_resample.h"
 #include "kernels_runs.h"
 #include "kernels_scan.h"
+#include "kernels_training.h"
 
 #endif

@@ -1,0 +1,176 @@
+import Basics
+import CSystem
+import CTorch
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// An opened PyTorch library. Libraries are never closed: threads they have started may outlive every object of ours.
+final class TorchLibrary: @unchecked Sendable {
+  /// The file that was opened: `libtorch_cpu.so`.
+  let path: String
+  /// "2.15.0"
+  let version: String
+  /// The function table, valid for the life of the process.
+  let functions: OpaquePointer
+
+  /// The first release with the interface that is used.
+  static let oldestVersion = "2.10"
+
+  /// Opens the library at `path`, which finds the libraries it needs where PyTorch's package has them.
+  ///
+  /// Throws `engine` when it cannot be loaded, is not PyTorch, or is too old.
+  init(path: String) throws {
+    let hint = "choose another one with MICROTOME_TORCH, or run: microtome engines install torch"
+    // Without this the system hands out large arrays page by page, which costs a tenth of a training step.
+    setenv("THP_MEM_ALLOC_ENABLE", "1", 0)
+    Self.openCompanions(of: path)
+    guard let library = mt_library_open(path) else {
+      throw Failure(
+        .engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: path, hint: hint)
+    }
+    let number = mt_torch_version(library)
+    version = [56, 48, 40].map { String(number >> $0 & 0xFF) }.joined(separator: ".")
+    guard number != 0, !EngineSearch.isOlder(version, than: Self.oldestVersion) else {
+      throw Failure(
+        .engine, "is a PyTorch older than \(Self.oldestVersion), the first that programs can use without Python",
+        file: path, hint: "run: pip install --upgrade torch; or " + hint)
+    }
+    var missing: UnsafePointer<CChar>?
+    guard let functions = mt_torch_bind(library, &missing) else {
+      let name = missing.map { String(cString: $0) } ?? "a function"
+      throw Failure(
+        .engine, "is not a PyTorch of version \(Self.oldestVersion) or later (it lacks \(name))", file: path,
+        hint: hint)
+    }
+    self.path = path
+    self.functions = functions
+    // On macOS the one library serves both.
+    hasMPS = mt_torch_bind_device(functions, library, Int32(MT_TORCH_MPS)) == 0
+  }
+
+  private let hasMPS: Bool
+
+  /// The devices by the names that users give: "CPU", "CUDA:0", "MPS".
+  var devices: [String] {
+    var names = ["CPU"]
+    if acceleratorLibrary != nil { names += (0..<max(0, mt_cuda_device_count())).map { "CUDA:\($0)" } }
+    if hasMPS { names.append("MPS") }
+    return names
+  }
+
+  /// Opens what a device needs beyond the processor's library. Throws `engine` when there is no such device.
+  func prepare(_ device: TorchDevice) throws {
+    guard device.kind == .cuda, let library = acceleratorLibrary else { return }
+    guard let opened = mt_library_open(library) else {
+      throw Failure(.engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: library)
+    }
+    guard mt_torch_bind_device(functions, opened, device.kind.number) == 0 else {
+      throw Failure(.engine, "is not the CUDA part of PyTorch \(version)", file: library)
+    }
+  }
+
+  /// The library for graphics processors beside the one that was opened.
+  private var acceleratorLibrary: String? {
+    let folder = Path.split(path).folder
+    return ["libtorch_cuda.so", "libtorch_hip.so"].lazy.map { Path.join(folder, $0) }.first(where: Path.isFile)
+  }
+
+  /// PyTorch's library finds those it needs by paths written into it; where they lie elsewhere (each package in a folder
+  /// of its own) they are opened before, as Python does it.
+  private static func openCompanions(of path: String) {
+    let packages = Path.join(Path.split(Path.split(Path.split(path).folder).folder).folder, "nvidia")
+    for vendor in (try? Path.list(packages)) ?? [] {
+      let folder = Path.join(Path.join(packages, vendor), "lib")
+      for name in (try? Path.list(folder)) ?? []
+      where name.hasPrefix("libcudart.so") || name.hasPrefix("libcupti.so") {
+        _ = mt_library_open(Path.join(folder, name))
+      }
+    }
+  }
+
+  /// Throws `engine` with the library's own message when `status` says that a call has failed.
+  ///
+  /// - Parameter action: What could not be done: "run a convolution".
+  func check(_ status: Int32, _ action: @autoclosure () -> String) throws {
+    guard status != 0 else { return }
+    let message = String(cString: mt_torch_error(functions))
+    let lines = message.split(whereSeparator: \.isNewline)
+    let reason = lines.first.map { ": \($0.prefix(400))" } ?? " (the reason is above)"
+    let isMemory = message.contains("memory")
+    throw Failure(
+      .engine, "PyTorch \(version) could not \(action())\(reason)",
+      hint: isMemory ? "choose a smaller patch or batch, or another device" : nil)
+  }
+
+  /// Makes the library's operators use so many threads; has an effect only before the first of them.
+  func useThreads(_ count: Int) { setenv("OMP_NUM_THREADS", String(max(1, count)), 1) }
+
+  /// How many threads its operators use.
+  var threads: Int { Int(mt_torch_threads(functions)) }
+
+  /// Calls `body` with the beginning and end of parts of 0..<count, on the threads of the library's own operators: other
+  /// threads would have to wait for these, which keep their cores busy for a while after each operator.
+  func parallel(_ count: Int, grain: Int = 1, _ body: (Range<Int>) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      var box = RangeBody(body: body)
+      withUnsafeMutablePointer(to: &box) { box in
+        _ = mt_torch_parallel(
+          functions, Int64(count), Int64(max(1, grain)),
+          { begin, end, context in
+            context?.assumingMemoryBound(to: RangeBody.self).pointee.body(Int(begin)..<Int(end))
+          }, box)
+      }
+    }
+  }
+
+  private struct RangeBody {
+    var body: (Range<Int>) -> Void
+  }
+}
+
+/// Where tensors live and operators run.
+struct TorchDevice: Sendable, Equatable {
+  enum Kind: Sendable {
+    case cpu, cuda, mps
+
+    var number: Int32 {
+      switch self {
+      case .cpu: Int32(MT_TORCH_CPU)
+      case .cuda: Int32(MT_TORCH_CUDA)
+      case .mps: Int32(MT_TORCH_MPS)
+      }
+    }
+  }
+
+  var kind: Kind
+  var index: Int32 = 0
+
+  static let cpu = TorchDevice(kind: .cpu)
+
+  /// The device of that name among `devices`; "CUDA" and "GPU" are the first graphics processor.
+  ///
+  /// Throws `engine` when there is none.
+  init(named name: String, among devices: [String]) throws {
+    let wanted = name.uppercased().split(separator: ".").joined(separator: ":")
+    let found = devices.first {
+      $0 == wanted || $0.hasPrefix(wanted + ":") || (wanted == "GPU" && $0 != "CPU")
+    }
+    guard let found else {
+      throw Failure(
+        .engine, "PyTorch has no device \"\(name)\" here", hint: "it has \(devices.joined(separator: ", "))")
+    }
+    let parts = found.split(separator: ":")
+    self.init(
+      kind: parts[0] == "CPU" ? .cpu : parts[0] == "MPS" ? .mps : .cuda,
+      index: parts.count > 1 ? Int32(parts[1]) ?? 0 : 0)
+  }
+
+  init(kind: Kind, index: Int32 = 0) {
+    self.kind = kind
+    self.index = index
+  }
+}

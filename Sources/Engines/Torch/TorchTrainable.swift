@@ -1,0 +1,67 @@
+import Basics
+import Checkpoints
+import Networks
+
+/// A network that PyTorch's kernels run and differentiate. Its parameters stay on the device.
+final class TorchTrainable: TrainableNetwork {
+  let graph: Graph
+  let precision: Precision
+  let notes: [String]
+  private let context: TorchContext
+  private let parameterBlock: TorchParameters
+  private let executor: TorchExecutor
+  private var results: [HostMemory?] = []
+
+  init(
+    _ graph: Graph, parameters: [String: Tensor], context: TorchContext, precision: Precision, notes: [String]
+  ) throws {
+    self.graph = graph
+    self.precision = precision
+    self.notes = notes
+    self.context = context
+    try graph.check(parameters: parameters, momenta: [:])
+    parameterBlock = try TorchParameters(graph, context)
+    executor = TorchExecutor(graph, parameters: parameterBlock, context: context)
+    try parameterBlock.load(parameters)
+  }
+
+  func forward(
+    _ input: UnsafeBufferPointer<Float>, shape: [Int], wanted: [Bool], isTraining: Bool
+  ) throws -> [HostArray?] {
+    try graph.check(input: input.count, shape: shape, wanted: wanted)
+    results = []
+    try parameterBlock.refresh()
+    let outputs = try executor.forward(context.upload(input, shape: shape), wanted: wanted, isTraining: isTraining)
+    results = try outputs.map { try $0.map(context.download) }
+    return zip(outputs, results).map { output, memory in
+      guard let output, let memory else { return nil }
+      return HostArray(shape: output.shape, values: UnsafeBufferPointer(memory.values))
+    }
+  }
+
+  func backward(_ gradients: [UnsafeBufferPointer<Float>?]) throws {
+    let shapes = executor.shapes
+    guard gradients.count == graph.outputs.count, !shapes.isEmpty else {
+      throw Failure(.internalError, "\(graph.name) has not been run forward for training")
+    }
+    try executor.backward(
+      zip(graph.outputs, gradients).map { output, gradient in
+        guard let gradient else { return nil }
+        guard gradient.count == shapes[output.index].reduce(1, *) else {
+          throw Failure(.internalError, "the gradient of an output of \(graph.name) has the wrong size")
+        }
+        return try context.upload(gradient, shape: shapes[output.index])
+      })
+  }
+
+  func update(_ rule: GradientDescent) throws -> Double { try parameterBlock.update(rule) }
+
+  func parameters() throws -> [String: Tensor] { try parameterBlock.parameters() }
+
+  func momenta() throws -> [String: Tensor] { try parameterBlock.currentMomenta() }
+
+  func restore(parameters: [String: Tensor], momenta: [String: Tensor]) throws {
+    try graph.check(parameters: parameters, momenta: momenta)
+    try parameterBlock.load(parameters, momenta: momenta)
+  }
+}

@@ -1,0 +1,11 @@
+import Engines
+import Testing
+
+/// The PyTorch that this machine has, for tests that need it.
+public enum InstalledTorch {
+  public static let engine: TorchEngine? = try? EngineRegistry().engine(named: "torch") as? TorchEngine
+  public static let absence: Comment =
+    "no PyTorch of version 2.10 or later was found; set MICROTOME_TORCH to its folder"
+
+  public static func require() throws -> TorchEngine { try #require(engine, absence) }
+}
