@@ -43,6 +43,9 @@ lint:
 # The program and the names of the tools it replaces.
 PREFIX ?= /usr/local
 NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder \
+  nnUNetv2_plan_and_preprocess nnUNetv2_extract_fingerprint nnUNetv2_plan_experiment nnUNetv2_preprocess \
+  nnUNetv2_move_plans_between_datasets nnUNetv2_convert_MSD_dataset nnUNetv2_convert_old_nnUNet_dataset \
+  nnUNet_plan_and_preprocess nnUNet_convert_decathlon_task \
   totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -46,7 +46,7 @@ let package = Package(
     module("Downloading", uses: ["Basics", "CCurl", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
-    module("Checkpoints", uses: ["Basics"]),
+    module("Checkpoints", uses: ["Basics", "CKernels"]),
     module("Networks", uses: ["Checkpoints", "Basics"]),
     module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CSystem", "COpenVINO"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),

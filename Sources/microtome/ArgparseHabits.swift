@@ -13,6 +13,16 @@ struct ArgparseHabits {
     "--disable_progress_bar", "--model_path", "--checkpoint", "--use_softmax",
   ])
 
+  private static let planning = ArgparseHabits(longOptions: [
+    "--verify_dataset_integrity", "--no_pp", "--clean", "--verbose", "--no_pbar",
+  ])
+
+  /// Commands, under nnU-Net's names and this program's, that come before training.
+  private static let planningCommands: Set<String> = [
+    "nnUNetv2_plan_and_preprocess", "nnUNetv2_extract_fingerprint", "nnUNetv2_plan_experiment", "nnUNetv2_preprocess",
+    "nnUNet_plan_and_preprocess", "plan-and-preprocess", "fingerprint", "plan", "preprocess",
+  ]
+
   private static let totalSegmentator = ArgparseHabits(
     longOptions: [
       "--output_type", "--nr_thr_resamp", "--nr_thr_saving", "--resampling_order", "--fastest", "--fast",
@@ -31,10 +41,12 @@ struct ArgparseHabits {
   /// - Parameter name: under which the program was started, without folders.
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
+    if planningCommands.contains(name) { return planning }
     if name.hasPrefix("nnUNetv2_") { return nnUNet }
     switch arguments.first {
     case "totalseg": return totalSegmentator
     case "predict", "nnunet": return nnUNet
+    case let command? where planningCommands.contains(command): return planning
     default: return none
     }
   }

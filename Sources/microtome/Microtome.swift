@@ -22,6 +22,8 @@ struct Microtome: ParsableCommand {
     subcommands: [
       Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
       WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
+      PlanAndPreprocessCommand.self, FingerprintCommand.self, PlanCommand.self, PreprocessCommand.self,
+      MovePlansCommand.self, ConvertCommand.self,
     ])
 
   static func main() {
@@ -35,6 +37,14 @@ struct Microtome: ParsableCommand {
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
+    case "nnUNetv2_plan_and_preprocess": run(PlanAndPreprocessCommand.self, arguments)
+    case "nnUNetv2_extract_fingerprint": run(FingerprintCommand.self, arguments)
+    case "nnUNetv2_plan_experiment": run(PlanCommand.self, arguments)
+    case "nnUNetv2_preprocess": run(PreprocessCommand.self, arguments)
+    case "nnUNetv2_move_plans_between_datasets": run(MovePlansCommand.self, arguments)
+    case "nnUNetv2_convert_MSD_dataset", "nnUNet_convert_decathlon_task": run(ConvertDecathlon.self, arguments)
+    case "nnUNetv2_convert_old_nnUNet_dataset": run(ConvertLegacy.self, arguments)
+    case "nnUNet_plan_and_preprocess": run(LegacyPlanAndPreprocess.self, arguments)
     case "TotalSegmentator": run(TotalSegment.self, arguments)
     case "FastSegmentator": run(FastSegment.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)

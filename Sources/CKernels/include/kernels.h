@@ -2,11 +2,13 @@
 #ifndef MICROTOME_KERNELS_H
 #define MICROTOME_KERNELS_H
 
+#include "kernels_blosc.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"
 #include "kernels_layout.h"
 #include "kernels_logits.h"
 #include "kernels_morphology.h"
+#include "kernels_random.h"
 #include "kernels_resample.h"
 #include "kernels_runs.h"
 #include "kernels_scan.h"
