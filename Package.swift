@@ -47,7 +47,7 @@ let package = Package(
     module("Downloading", uses: ["Basics", "CCurl", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
-    module("Checkpoints", uses: ["Basics"]),
+    module("Checkpoints", uses: ["Basics", "CKernels"]),
     module("Networks", uses: ["Checkpoints", "Basics"]),
     module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CKernels", "CSystem", "COpenVINO", "CTorch"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
