@@ -47,6 +47,9 @@ NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder TotalSegmentator Fas
   nnUNetv2_find_best_configuration nnUNetv2_ensemble nnUNetv2_determine_postprocessing \
   nnUNetv2_apply_postprocessing nnUNetv2_plot_overlay_pngs nnUNetv2_export_model_to_zip \
   nnUNetv2_install_pretrained_model_from_zip nnUNetv2_download_pretrained_model_by_url \
+  nnUNetv2_plan_and_preprocess nnUNetv2_extract_fingerprint nnUNetv2_plan_experiment nnUNetv2_preprocess \
+  nnUNetv2_move_plans_between_datasets nnUNetv2_convert_MSD_dataset nnUNetv2_convert_old_nnUNet_dataset \
+  nnUNet_plan_and_preprocess nnUNet_convert_decathlon_task \
   totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

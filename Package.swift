@@ -47,7 +47,7 @@ let package = Package(
     module("Downloading", uses: ["Basics", "CCurl", "CSystem"]),
     module("Imaging", uses: ["Basics", "CKernels"]),
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
-    module("Checkpoints", uses: ["Basics"]),
+    module("Checkpoints", uses: ["Basics", "CKernels"]),
     module("Networks", uses: ["Checkpoints", "Basics"]),
     module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CKernels", "CSystem", "COpenVINO", "CTorch"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
@@ -60,6 +60,12 @@ let package = Package(
         "Basics",
       ]),
     module(
+      "Training",
+      uses: [
+        "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats",
+        "Imaging", "Basics", "CKernels",
+      ]),
+    module(
       "TotalSegmentator",
       uses: [
         "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Downloading", "Basics",
@@ -68,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "TotalSegmentator", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
+        "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
         "ImageFormats", "Imaging", "Downloading", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
@@ -90,6 +96,9 @@ let package = Package(
     tests(
       "NNUNet", uses: ["Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging"],
       resources: [.copy("Resources")]),
+    tests(
+      "Training",
+      uses: ["NNUNet", "Reporting", "Inference", "Engines", "Networks", "Checkpoints", "Imaging", "Basics"]),
     tests(
       "TotalSegmentator",
       uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],

@@ -1,3 +1,5 @@
+import CSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -52,10 +54,15 @@ public final class AtomicFile {
   public private(set) var descriptor: Int32
   /// The name the bytes have until `commit`.
   public let temporaryPath: String
+  private let flushes: Bool
 
   /// Creates the temporary file. Throws `cannotWrite` when the folder is missing or not writable.
-  public init(path: String) throws {
+  ///
+  /// - Parameter flushes: whether `commit` waits for the disk. Many files of a folder that gets its own name in the end
+  ///   are better flushed together, by `Path.flush`.
+  public init(path: String, flushes: Bool = true) throws {
     self.path = path
+    self.flushes = flushes
     let (folder, name) = Path.split(path)
     var template = Array(Path.join(folder, ".\(name).partial-XXXXXX").utf8CString)
     descriptor = mkstemp(&template)
@@ -88,7 +95,7 @@ public final class AtomicFile {
 
   /// Flushes to the disk and gives the file its final name, replacing an older one in the same instant.
   public func commit() throws {
-    guard fsync(descriptor) == 0 else {
+    guard !flushes || fsync(descriptor) == 0 else {
       throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
     }
     close(descriptor)
@@ -108,8 +115,8 @@ public final class AtomicFile {
   }
 
   /// Writes a whole file atomically.
-  public static func write(_ bytes: [UInt8], to path: String) throws {
-    let file = try AtomicFile(path: path)
+  public static func write(_ bytes: [UInt8], to path: String, flushes: Bool = true) throws {
+    let file = try AtomicFile(path: path, flushes: flushes)
     try file.write(bytes)
     try file.commit()
   }
@@ -187,6 +194,38 @@ public enum Path {
     } else {
       unlink(path)
     }
+  }
+
+  /// Waits until everything below a folder is on the disk. Throws `cannotWrite`.
+  public static func flush(_ folder: String) throws {
+    let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    defer { if descriptor >= 0 { close(descriptor) } }
+    guard descriptor >= 0, mt_flush_file_system(descriptor) == 0 else {
+      throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: folder)
+    }
+  }
+
+  /// Puts a finished folder in the place of an older one, which is removed. Both lie in the same folder's file system.
+  ///
+  /// Throws `cannotWrite`.
+  public static func replaceFolder(_ path: String, with finished: String) throws {
+    let old = finished + ".old"
+    removeTree(old)
+    if exists(path), rename(path, old) != 0 {
+      throw Failure(.cannotWrite, "cannot be replaced: \(systemMessage())", file: path)
+    }
+    guard rename(finished, path) == 0 else {
+      throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
+    }
+    removeTree(old)
+  }
+
+  /// Copies a file, atomically. Throws `missingInput` or `cannotWrite`.
+  public static func copy(_ source: String, to target: String) throws {
+    let file = try MappedFile(path: source)
+    let output = try AtomicFile(path: target, flushes: false)
+    try withExtendedLifetime(file) { try output.write(file.bytes) }
+    try output.commit()
   }
 
   /// The whole content of a file. Throws `missingInput`.

@@ -51,6 +51,19 @@ extension TrainedModel {
   }
 }
 
+extension TrainedModel {
+  /// Labels on the grid on which the next stage of a cascade works.
+  func destination(for record: PreparationRecord, nextStage shape: Shape3D) throws -> Destination {
+    // The reference decides on a separate axis by this stage's spacing alone.
+    let sampling = try configuration.probabilityResampling.gridSampling(
+      from: record.networkShape, to: shape, spacing: record.networkSpacing, newSpacing: record.networkSpacing)
+    let canvas = LabelCanvas(
+      shape: shape, transpose: [0, 1, 2], offset: Shape3D(0, 0, 0), isWide: dataset.labels.needsWideLabels)
+    let sink = SegmentationSink(sampling: sampling, rule: dataset.labels.rule, canvas: canvas)
+    return Destination(canvas: canvas, probabilities: nil, sink: sink)
+  }
+}
+
 extension ResamplingScheme {
   /// How logits on the network's grid become logits on the cropped image's grid.
   ///

@@ -8,6 +8,13 @@ public struct PreparedCase: Sendable {
   public var voxels: Volume<Float>
   public let record: PreparationRecord
   public var warnings: [String]
+
+  public init(identifier: String, voxels: Volume<Float>, record: PreparationRecord, warnings: [String] = []) {
+    self.identifier = identifier
+    self.voxels = voxels
+    self.record = record
+    self.warnings = warnings
+  }
 }
 
 /// What was done to an image on the way to the network's grid.
@@ -82,22 +89,27 @@ public struct CasePreparation: Sendable {
 
   /// Transposes an image and crops it. Throws `badInput` when the image does not fit the model.
   public func crop(_ image: consuming Image) throws -> CroppedCase {
-    try check(image)
+    try Self.crop(image, transpose: plans.transposeForward, channels: dataset.channelCount)
+  }
+
+  /// Transposes an image and crops it. Throws `badInput` unless it has as many channels as are wanted.
+  static func crop(_ image: consuming Image, transpose: [Int], channels: Int) throws -> CroppedCase {
+    try check(image, channels: channels)
     let originalShape = image.voxels.shape
-    let transposed = image.voxels.permuted(plans.transposeForward)
+    let transposed = image.voxels.permuted(transpose)
     image.voxels = Volume(channels: 0, shape: Shape3D(0, 0, 0), elements: [])
     let box = NonzeroCrop.boundingBox(of: transposed)
     return CroppedCase(
       voxels: try transposed.cropped(to: box), originalShape: originalShape, originalSpacing: image.spacing,
       geometry: image.geometry, shapeBeforeCropping: transposed.shape, cropBox: box,
-      spacing: image.spacing.permuted(plans.transposeForward), warnings: image.warnings)
+      spacing: image.spacing.permuted(transpose), warnings: image.warnings)
   }
 
   /// Prepares a case whose crop is known. Parameters and errors as above.
   public func prepare(
     _ cropped: consuming CroppedCase, identifier: String, previousStage: Volume<Float>? = nil
   ) throws -> PreparedCase {
-    let record = try record(of: cropped)
+    let record = try Self.record(of: cropped, for: configuration)
     let warnings = cropped.warnings
     var voxels = cropped.voxels
     // Unless the caller keeps the crop for another model, its voxels are normalised in place.
@@ -126,7 +138,10 @@ public struct CasePreparation: Sendable {
     return PreparedCase(identifier: identifier, voxels: resampled, record: record, warnings: warnings)
   }
 
-  private func record(of cropped: borrowing CroppedCase) throws -> PreparationRecord {
+  /// Where a crop lies, and the grid it gets in a configuration.
+  static func record(
+    of cropped: borrowing CroppedCase, for configuration: Configuration
+  ) throws -> PreparationRecord {
     let networkSpacing = configuration.targetSpacing(for: cropped.spacing)
     return PreparationRecord(
       originalShape: cropped.originalShape, originalSpacing: cropped.originalSpacing, geometry: cropped.geometry,
@@ -136,11 +151,10 @@ public struct CasePreparation: Sendable {
         of: cropped.cropBox.shape, spacing: cropped.spacing, networkSpacing: networkSpacing))
   }
 
-  private func check(_ image: borrowing Image) throws {
-    guard image.voxels.channels == dataset.channelCount else {
+  private static func check(_ image: borrowing Image, channels: Int) throws {
+    guard image.voxels.channels == channels else {
       throw Failure(
-        .badInput,
-        "the case has \(image.voxels.channels) channel(s); the model wants \(dataset.channelCount)",
+        .badInput, "the case has \(image.voxels.channels) channel(s); the model wants \(channels)",
         hint: "channels are files named <case>_0000, <case>_0001, ...")
     }
     guard image.voxels.shape.count > 0 else { throw Failure(.badInput, "the image is empty (\(image.voxels.shape))") }
@@ -152,9 +166,9 @@ public struct CasePreparation: Sendable {
   /// The largest network grid that is taken for real, in voxels.
   private static let voxelLimit = 1 << 32
 
-  private func networkShape(of shape: Shape3D, spacing: Vector3D, networkSpacing: Vector3D) throws -> Shape3D {
+  private static func networkShape(of shape: Shape3D, spacing: Vector3D, networkSpacing: Vector3D) throws -> Shape3D {
     let target = try shape.resampled(from: spacing, to: networkSpacing)
-    guard Double(target.z) * Double(target.y) * Double(target.x) < Double(Self.voxelLimit) else {
+    guard Double(target.z) * Double(target.y) * Double(target.x) < Double(voxelLimit) else {
       throw Failure(
         .badInput, "the image would have \(target) voxels at the network's spacing of \(networkSpacing) mm",
         hint: "check the voxel spacing in the file's header")

@@ -53,12 +53,37 @@ public final class Predictor: Sendable {
     _ prepared: consuming PreparedCase, spoolFolder: String?, classwise: Bool = false,
     progress: (Int, Int) throws -> Void
   ) throws -> (labels: LabelMap, probabilities: ProbabilitySpool?) {
+    let result = try predict(
+      prepared, spoolFolder: spoolFolder, classwise: classwise, nextStages: [], progress: progress)
+    return (result.labels, result.probabilities)
+  }
+
+  /// What became of a case.
+  public struct Prediction: Sendable {
+    /// On the image's own grid.
+    public let labels: LabelMap
+    public let probabilities: ProbabilitySpool?
+    /// On the grids of a cascade's next stages, in the order asked for.
+    public let nextStages: [LabelMap]
+  }
+
+  /// Segments one prepared case, also on the grids of a cascade's next stages.
+  ///
+  /// - Parameter nextStages: the shapes of these grids. The other parameters are those above.
+  public func predict(
+    _ prepared: consuming PreparedCase, spoolFolder: String?, classwise: Bool = false, nextStages: [Shape3D],
+    progress: (Int, Int) throws -> Void
+  ) throws -> Prediction {
     let destination = try model.destination(for: prepared.record, spoolFolder: spoolFolder, classwise: classwise)
+    let others = try nextStages.map { try model.destination(for: prepared.record, nextStage: $0) }
     let window = SlidingWindow(
       grid: model.grid(for: prepared.record, options), importance: importance,
       mirrorAxes: model.mirrorAxes(options), activation: model.activation)
-    try window.run(prepared.voxels, networks: networks, heads: heads, into: destination.sink, progress: progress)
-    return (destination.canvas.labels(), destination.probabilities)
+    let sink = SinkGroup([destination.sink] + others.map(\.sink))
+    try window.run(prepared.voxels, networks: networks, heads: heads, into: sink, progress: progress)
+    return Prediction(
+      labels: destination.canvas.labels(), probabilities: destination.probabilities,
+      nextStages: others.map { $0.canvas.labels() })
   }
 }
 
@@ -89,5 +114,16 @@ extension TrainedModel {
   /// The forward passes of a prepared case with one fold.
   func passesPerFold(for record: PreparationRecord, _ options: PredictionOptions) -> Int {
     grid(for: record, options).count << mirrorAxes(options).count
+  }
+}
+
+/// Several sinks for the same logits.
+private final class SinkGroup: LogitsSink {
+  private let sinks: [any LogitsSink]
+
+  init(_ sinks: [any LogitsSink]) { self.sinks = sinks }
+
+  func consume(upTo end: Int, of band: LogitsBand) throws {
+    for sink in sinks { try sink.consume(upTo: end, of: band) }
   }
 }

@@ -19,23 +19,7 @@ public struct ResultsFolder: Sendable {
 
   /// The full name of a dataset given as `Dataset004_Name`, `4` or `004`.
   public func dataset(_ nameOrIdentifier: String) throws -> String {
-    guard !nameOrIdentifier.hasPrefix("Dataset") else { return nameOrIdentifier }
-    guard let identifier = Int(nameOrIdentifier), identifier >= 0 else {
-      throw Failure(.usage, "\"\(nameOrIdentifier)\" is neither a dataset name (Dataset004_Name) nor its number")
-    }
-    let digits = String(identifier)
-    let prefix = "Dataset" + String(repeating: "0", count: max(0, 3 - digits.count)) + digits
-    let hits = Set(
-      roots.flatMap { (try? Path.list($0)) ?? [] }.filter {
-        // Dataset0040 is not Dataset004.
-        $0.hasPrefix(prefix) && $0.dropFirst(prefix.count).first?.isNumber != true
-      }
-    ).sorted()
-    guard hits.count == 1, let only = hits.first else {
-      let found = hits.isEmpty ? "no dataset has" : "\(hits.joined(separator: " and ")) have"
-      throw Failure(.usage, "\(found) the number \(identifier) in \(roots.joined(separator: ", "))")
-    }
-    return only
+    try DatasetRoots.dataset(nameOrIdentifier, roots: roots)
   }
 
   /// `<results>/<dataset>/<trainer>__<plans>__<configuration>`

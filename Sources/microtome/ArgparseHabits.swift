@@ -22,6 +22,16 @@ struct ArgparseHabits {
     "nnUNetv2_export_model_to_zip": ["--not_strict", "--exp_cv_preds"],
   ]
 
+  private static let planning = ArgparseHabits(longOptions: [
+    "--verify_dataset_integrity", "--no_pp", "--clean", "--verbose", "--no_pbar",
+  ])
+
+  /// Commands, under nnU-Net's names and this program's, that come before training.
+  private static let planningCommands: Set<String> = [
+    "nnUNetv2_plan_and_preprocess", "nnUNetv2_extract_fingerprint", "nnUNetv2_plan_experiment", "nnUNetv2_preprocess",
+    "nnUNet_plan_and_preprocess", "plan-and-preprocess", "fingerprint", "plan", "preprocess",
+  ]
+
   private static let totalSegmentator = ArgparseHabits(
     longOptions: [
       "--output_type", "--nr_thr_resamp", "--nr_thr_saving", "--resampling_order", "--fastest", "--fast",
@@ -41,10 +51,12 @@ struct ArgparseHabits {
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
     if let options = selection[name] { return ArgparseHabits(longOptions: options) }
+    if planningCommands.contains(name) { return planning }
     if name.hasPrefix("nnUNetv2_") { return nnUNet }
     switch arguments.first {
     case "totalseg": return totalSegmentator
     case "predict", "nnunet": return nnUNet
+    case let command? where planningCommands.contains(command): return planning
     default: return none
     }
   }

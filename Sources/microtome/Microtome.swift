@@ -24,6 +24,8 @@ struct Microtome: ParsableCommand {
       WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
       Evaluate.self, Accumulate.self, FindBestConfiguration.self, EnsembleFolders.self, Postprocess.self,
       PlotOverlays.self, ExportModel.self, InstallModel.self,
+      PlanAndPreprocessCommand.self, FingerprintCommand.self, PlanCommand.self, PreprocessCommand.self,
+      MovePlansCommand.self, ConvertCommand.self,
     ])
 
   static func main() {
@@ -47,6 +49,14 @@ struct Microtome: ParsableCommand {
     case "nnUNetv2_export_model_to_zip": run(ExportModel.self, arguments)
     case "nnUNetv2_install_pretrained_model_from_zip", "nnUNetv2_download_pretrained_model_by_url":
       run(InstallModel.self, arguments)
+    case "nnUNetv2_plan_and_preprocess": run(PlanAndPreprocessCommand.self, arguments)
+    case "nnUNetv2_extract_fingerprint": run(FingerprintCommand.self, arguments)
+    case "nnUNetv2_plan_experiment": run(PlanCommand.self, arguments)
+    case "nnUNetv2_preprocess": run(PreprocessCommand.self, arguments)
+    case "nnUNetv2_move_plans_between_datasets": run(MovePlansCommand.self, arguments)
+    case "nnUNetv2_convert_MSD_dataset", "nnUNet_convert_decathlon_task": run(ConvertDecathlon.self, arguments)
+    case "nnUNetv2_convert_old_nnUNet_dataset": run(ConvertLegacy.self, arguments)
+    case "nnUNet_plan_and_preprocess": run(LegacyPlanAndPreprocess.self, arguments)
     case "TotalSegmentator": run(TotalSegment.self, arguments)
     case "FastSegmentator": run(FastSegment.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)

@@ -3,11 +3,15 @@
 #define MICROTOME_KERNELS_H
 
 #include "kernels_activations.h"
+#include "kernels_augmentation.h"
+#include "kernels_blosc.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"
 #include "kernels_layout.h"
 #include "kernels_logits.h"
+#include "kernels_losses.h"
 #include "kernels_morphology.h"
+#include "kernels_random.h"
 #include "kernels_resample.h"
 #include "kernels_runs.h"
 #include "kernels_scan.h"

@@ -51,10 +51,12 @@ struct NPYHeader {
     return nil
   }
 
-  /// The bytes of a header for float32 data in C order, padded so that the data begin at a multiple of 64.
-  static func bytes(floatsOfShape shape: [Int]) -> [UInt8] {
+  /// The bytes of a header for data in C order, padded so that the data begin at a multiple of 64.
+  ///
+  /// - Parameter code: NumPy's for the type, "<f4" for float32.
+  static func bytes(shape: [Int], code: String = "<f4") -> [UInt8] {
     let sizes = shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? "," : "")
-    var text = Array("{'descr': '<f4', 'fortran_order': False, 'shape': (\(sizes)), }".utf8)
+    var text = Array("{'descr': '\(code)', 'fortran_order': False, 'shape': (\(sizes)), }".utf8)
     let unpadded = magic.count + 2 + 2 + text.count + 1
     text += [UInt8](repeating: 0x20, count: (64 - unpadded % 64) % 64) + [0x0A]
     var bytes = magic + [1, 0]
@@ -107,7 +109,7 @@ public enum NPYFile {
       throw Failure(.internalError, "\(values.count) values do not fill the shape \(shape)", file: path)
     }
     let file = try AtomicFile(path: path)
-    try file.write(NPYHeader.bytes(floatsOfShape: shape))
+    try file.write(NPYHeader.bytes(shape: shape))
     try file.write(UnsafeRawBufferPointer(values))
     try file.commit()
   }

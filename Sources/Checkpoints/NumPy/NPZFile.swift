@@ -14,14 +14,16 @@ public struct NPZFile: Sendable {
 
   /// The array called `name`, unpacked into memory (a view of the file if it is stored without compression).
   ///
-  /// Throws `badInput` when there is none, when it is damaged, and when its elements are not numbers.
-  public func tensor(named name: String) throws -> Tensor {
+  /// - Parameter verifies: whether all bytes are read to check that they are what was written. Without, a large array that
+  ///   is stored costs nothing until it is used.
+  /// - Throws: `badInput` when there is none, when it is damaged, and when its elements are not numbers.
+  public func tensor(named name: String, verifies: Bool = true) throws -> Tensor {
     try locating(archive.file.path) {
       guard let member = archive.member(named: name + ".npy") else {
         throw Failure(.badInput, "has no array called \(name)", hint: "it holds \(names.joined(separator: ", "))")
       }
       let storage = try archive.storage(of: member)
-      guard Deflate.crc32(storage.bytes) == member.checksum else {
+      guard !verifies && member.method == .stored || Deflate.crc32(storage.bytes) == member.checksum else {
         throw Failure(
           .badInput, "its array \(name) is damaged (its checksum is wrong)", hint: "copy or make the file again")
       }
@@ -45,10 +47,27 @@ public final class NPZWriter {
   private let path: String
   private var missing = 0
 
-  /// Begins the file at `path`. Throws `cannotWrite`.
-  public init(path: String) throws {
-    archive = try ZipWriter(path: path)
+  /// Begins the file at `path`; `flushes` as for `AtomicFile`. Throws `cannotWrite`.
+  public init(path: String, flushes: Bool = true) throws {
+    archive = try ZipWriter(path: path, flushes: flushes)
     self.path = path
+  }
+
+  /// Adds a whole array in C order without compressing it, so that a reader can map it.
+  ///
+  /// Throws `cannotWrite`, and `internalError` when the bytes do not fill the shape.
+  public func store(
+    _ name: String, _ content: UnsafeRawBufferPointer, type: Tensor.ElementType, shape: [Int]
+  ) throws {
+    guard missing == 0, let code = type.numPyCode, checkedProduct(shape + [type.size]) == content.count else {
+      throw Failure(.internalError, "the array \(name) of shape \(shape) cannot be written", file: path)
+    }
+    let header = NPYHeader.bytes(shape: shape, code: code)
+    // The array begins at a multiple of the header's own alignment.
+    try archive.begin(name + ".npy", alignment: 64, expectedSize: header.count + content.count)
+    try header.withUnsafeBytes { try archive.write($0) }
+    try archive.write(content)
+    try archive.end()
   }
 
   /// Begins the array called `name`. `level` is zlib's, 1 (fast) to 9 (small); probabilities hardly get smaller at
@@ -57,7 +76,7 @@ public final class NPZWriter {
     guard missing == 0, let count = checkedProduct(shape), let size = checkedProduct([count, 4]) else {
       throw Failure(.internalError, "the array \(name) of shape \(shape) cannot be begun", file: path)
     }
-    let header = NPYHeader.bytes(floatsOfShape: shape)
+    let header = NPYHeader.bytes(shape: shape)
     try archive.begin(name + ".npy", method: .deflated, level: level, expectedSize: header.count + size)
     try header.withUnsafeBytes { try archive.write($0) }
     missing = count

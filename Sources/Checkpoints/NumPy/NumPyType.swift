@@ -95,3 +95,24 @@ struct NumPyType {
     isBigEndian = bigEndian
   }
 }
+
+extension Tensor.ElementType {
+  /// As `.npy` headers spell it; nil for what NumPy does not know.
+  var numPyCode: String? {
+    switch self {
+    case .float64: "<f8"
+    case .float32: "<f4"
+    case .float16: "<f2"
+    case .int64: "<i8"
+    case .int32: "<i4"
+    case .int16: "<i2"
+    case .int8: "|i1"
+    case .uint64: "<u8"
+    case .uint32: "<u4"
+    case .uint16: "<u2"
+    case .uint8: "|u1"
+    case .bool: "|b1"
+    case .bfloat16: nil
+    }
+  }
+}

@@ -30,8 +30,8 @@ public final class ZipWriter {
   private var deflater: DeflateStream?
   private var names = Set<String>()
 
-  /// Begins the archive at `path`. Throws `cannotWrite`.
-  public init(path: String) throws { file = try AtomicFile(path: path) }
+  /// Begins the archive at `path`; `flushes` as for `AtomicFile`. Throws `cannotWrite`.
+  public init(path: String, flushes: Bool = true) throws { file = try AtomicFile(path: path, flushes: flushes) }
 
   /// Writes a whole member. Throws `cannotWrite`.
   public func add(

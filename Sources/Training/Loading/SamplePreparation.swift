@@ -1,0 +1,170 @@
+import Basics
+import CKernels
+import Imaging
+import NNUNet
+
+/// Makes samples: picks a case and a place in it, crops, augments, and writes the result into a batch.
+///
+/// What becomes of a sample depends on its number alone.
+public struct SamplePreparation: Sendable {
+  /// Where the samples are for.
+  public enum Phase: Sendable, Equatable { case training, validation }
+
+  let phase: Phase
+  let cases: [any PreprocessedCase]
+  let previous: PreviousSegmentations?
+  let geometry: AugmentationGeometry
+  let sampling: ForegroundSampling
+  let batchSize: Int
+  let imageChannels: Int
+  /// The foreground labels of a cascade's first stage, in the order of their channels; empty without a cascade.
+  let previousLabels: [Int]
+  /// Channels that are 0 outside of what was not zero in the image.
+  let maskedChannels: [Bool]
+  let nearestLabels: Bool
+  let hasIgnoreLabel: Bool
+  let seed: UInt64
+
+  private var augments: Bool { phase == .training && geometry.isActive }
+
+  /// Makes sample `index` of all samples ever.
+  ///
+  /// - Parameters:
+  ///   - place: which sample of `batch` it becomes.
+  ///   - workspace: the calling thread's.
+  /// - Throws: what reading throws.
+  func prepare(_ index: Int, into batch: TrainingBatch, place: Int, _ workspace: SampleWorkspace) throws {
+    let purpose: RandomStream.Purpose = phase == .training ? .trainingSample : .validationSample
+    var stream = RandomStream(seed: seed, purpose: purpose, index: index)
+    let data = cases[stream.integer(0, cases.count - 1)]
+    let isForced = sampling.isForced(place, of: batchSize, &stream)
+    let patch = geometry.patch
+    let initial = augments ? geometry.initialPatch : patch
+    let placement = PatchPlacement(final: patch, initial: initial, hasIgnoreLabel: hasIgnoreLabel)
+    let corner = placement.corner(
+      in: data.shape, locations: data.properties.locations, isForced: isForced, &stream)
+    let transform = augments ? drawTransform(&stream) : nil
+    let part =
+      transform?.support(from: initial, to: patch) ?? Box3D(lower: centre(initial, patch), shape: patch)
+    try workspace.fill(data, part.moved(by: corner), channels: imageChannels, previous: previous)
+    var sample = workspace.source
+    if let transform {
+      sample = workspace.turned
+      let rows = transform.rows(from: initial, to: patch, box: part)
+      turn(workspace, part.shape, rows)
+    }
+    if augments {
+      IntensityAugmentation(geometry: geometry, channels: imageChannels)
+        .apply(sample.image(imageChannels * patch.count), scratch: workspace.scratch(patch.count), &stream)
+    }
+    var mirrored = [false, false, false]
+    if augments { for axis in geometry.mirrorAxes { mirrored[axis] = stream.chance(0.5) } }
+    write(sample, to: batch, place: place, mirrored: mirrored, workspace, &stream)
+  }
+
+  /// Where a crop without turning and scaling begins.
+  private func centre(_ outer: Shape3D, _ inner: Shape3D) -> Shape3D {
+    Shape3D(outer.z / 2 - inner.z / 2, outer.y / 2 - inner.y / 2, outer.x / 2 - inner.x / 2)
+  }
+
+  /// Nil in the most frequent case that nothing is turned or scaled.
+  private func drawTransform(_ stream: inout RandomStream) -> SpatialTransform? {
+    let turns = stream.chance(0.2)
+    let scales = stream.chance(0.2)
+    var angles = [0.0, 0, 0]
+    if turns {
+      for axis in 0..<(geometry.turnsInPlane ? 1 : 3) {
+        angles[axis] = stream.uniform(-geometry.rotation, geometry.rotation)
+      }
+    }
+    let scale = scales ? stream.uniform(0.7, 1.4) : 1
+    guard turns || scales else { return nil }
+    return SpatialTransform(angles: angles, scales: [geometry.turnsInPlane ? 1 : scale, scale, scale])
+  }
+
+  private func turn(_ workspace: SampleWorkspace, _ shape: Shape3D, _ rows: SpatialTransform.Rows) {
+    let patch = geometry.patch
+    let (source, turned) = (workspace.source, workspace.turned)
+    let image = source.image(imageChannels * shape.count)
+    let result = turned.image(imageChannels * patch.count)
+    for channel in 0..<imageChannels {
+      SpatialTransform.apply(
+        rows, image: image + channel * shape.count, shape, to: result + channel * patch.count, patch)
+    }
+    SpatialTransform.apply(
+      rows, labels: source.labels(shape.count), shape, nearest: nearestLabels, to: turned.labels(patch.count), patch)
+    if previous != nil {
+      SpatialTransform.apply(
+        rows, labels: source.previous(shape.count), shape, nearest: nearestLabels, to: turned.previous(patch.count),
+        patch)
+    }
+  }
+
+  /// Masks, mirrors, and spreads a sample over the batch's arrays.
+  private func write(
+    _ sample: SampleWorkspace.Sample, to batch: TrainingBatch, place: Int, mirrored: [Bool],
+    _ workspace: SampleWorkspace, _ stream: inout RandomStream
+  ) {
+    let patch = geometry.patch
+    guard let images = batch.image.baseAddress, let finest = batch.labels.first?.baseAddress else { return }
+    let image = images + place * batch.channels * patch.count
+    let values = sample.image(imageChannels * patch.count)
+    let marks = sample.labels(patch.count)
+    for channel in 0..<imageChannels {
+      if channel < maskedChannels.count, maskedChannels[channel] {
+        mt_mask_row(values + channel * patch.count, marks, patch.count)
+      }
+      forEachRow(mirrored) { from, to in
+        let (source, target) = (values + channel * patch.count + from, image + channel * patch.count + to)
+        if mirrored[2] {
+          mt_reverse_row(target, source, patch.x)
+        } else {
+          target.update(from: source, count: patch.x)
+        }
+      }
+    }
+    let labels = finest + place * patch.count
+    forEachRow(mirrored) { from, to in mt_copy_labels(labels + to, marks + from, patch.x, mirrored[2] ? 1 : 0) }
+    for (level, shape) in batch.labelShapes.enumerated().dropFirst() {
+      guard let target = batch.labels[level].baseAddress else { continue }
+      DeepSupervision.pick(labels, patch, to: target + place * shape.count, shape)
+    }
+    guard previous != nil else { return }
+    let stage = workspace.spread(patch.count)
+    let found = sample.previous(patch.count)
+    forEachRow(mirrored) { from, to in mt_copy_labels(stage + to, found + from, patch.x, mirrored[2] ? 1 : 0) }
+    var masks = previousLabels.map { label in
+      Volume<UInt8>(shape: patch) { mask in
+        for voxel in mask.indices { mask[voxel] = Int(stage[voxel]) == label ? 1 : 0 }
+      }
+    }
+    if augments { CascadeAugmentation(isPlanar: geometry.isPlanar).apply(&masks, &stream) }
+    for (index, mask) in masks.enumerated() {
+      let target = image + (imageChannels + index) * patch.count
+      for voxel in 0..<patch.count { target[voxel] = Float(mask.elements[voxel]) }
+    }
+  }
+
+  /// Calls `body` with where each row of the patch begins and where it goes.
+  private func forEachRow(_ mirrored: [Bool], _ body: (Int, Int) -> Void) {
+    let patch = geometry.patch
+    for z in 0..<patch.z {
+      let slice = mirrored[0] ? patch.z - 1 - z : z
+      for y in 0..<patch.y {
+        let row = mirrored[1] ? patch.y - 1 - y : y
+        body((z * patch.y + y) * patch.x, (slice * patch.y + row) * patch.x)
+      }
+    }
+  }
+}
+
+extension Box3D {
+  init(lower: Shape3D, shape: Shape3D) {
+    self.init(
+      lower: lower, upper: Shape3D(lower.z + shape.z, lower.y + shape.y, lower.x + shape.x))
+  }
+
+  func moved(by offset: Shape3D) -> Box3D {
+    Box3D(lower: Shape3D(lower.z + offset.z, lower.y + offset.y, lower.x + offset.x), shape: shape)
+  }
+}

@@ -1,0 +1,56 @@
+import Imaging
+
+/// A batch as the network takes it: memory that is filled again and again.
+public final class TrainingBatch: @unchecked Sendable {
+  public let size: Int
+  /// Image channels, and one for each label of a cascade's first stage.
+  public let channels: Int
+  public let patch: Shape3D
+  /// (N, C, Z, Y, X)
+  public let image: UnsafeMutableBufferPointer<Float>
+  /// For each output of the network, finest first: (N, Z, Y, X).
+  public let labels: [UnsafeMutableBufferPointer<Int16>]
+  public let labelShapes: [Shape3D]
+
+  init(size: Int, channels: Int, patch: Shape3D, labelShapes: [Shape3D]) {
+    self.size = size
+    self.channels = channels
+    self.patch = patch
+    self.labelShapes = labelShapes
+    image = .allocate(capacity: size * channels * patch.count)
+    image.initialize(repeating: 0)
+    labels = labelShapes.map { shape in
+      let level = UnsafeMutableBufferPointer<Int16>.allocate(capacity: size * shape.count)
+      level.initialize(repeating: 0)
+      return level
+    }
+  }
+
+  deinit {
+    image.deallocate()
+    for level in labels { level.deallocate() }
+  }
+
+  /// Bytes of one batch.
+  static func byteCount(size: Int, channels: Int, patch: Shape3D) -> Int { size * patch.count * (4 * channels + 4) }
+}
+
+/// Memory that grows when need be, for one thread.
+final class ScratchBuffer<Element: BitwiseCopyable> {
+  private var memory = UnsafeMutableBufferPointer<Element>(start: nil, count: 0)
+  private let zero: Element
+
+  init(_ zero: Element) { self.zero = zero }
+
+  deinit { memory.deallocate() }
+
+  /// Room for so many elements, with whatever was in it.
+  func reserve(_ count: Int) -> UnsafeMutablePointer<Element> {
+    if let base = memory.baseAddress, memory.count >= count { return base }
+    memory.deallocate()
+    let base = UnsafeMutablePointer<Element>.allocate(capacity: max(1, count))
+    base.initialize(repeating: zero, count: max(1, count))
+    memory = UnsafeMutableBufferPointer(start: base, count: max(1, count))
+    return base
+  }
+}

@@ -1,0 +1,58 @@
+import Basics
+import Engines
+import NNUNet
+import Networks
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The names of nnU-Net's checkpoints.
+public enum CheckpointName {
+  public static let latest = "checkpoint_latest.pth"
+  public static let best = "checkpoint_best.pth"
+  public static let final = "checkpoint_final.pth"
+}
+
+extension Trainer {
+  /// The training as it stands.
+  func checkpoint() throws -> TrainingCheckpoint {
+    TrainingCheckpoint(
+      parameters: try network.parameters(), momenta: try network.momenta(), history: history, bestDice: bestDice,
+      epoch: epoch, position: position, trainerName: task.variant.name,
+      mirrorAxes: task.geometry.inferenceMirrorAxes)
+  }
+
+  /// Writes the training as it stands. Throws `cannotWrite`; what was there stays then.
+  public func save(as name: String, rate: Double) throws {
+    let origin = TrainingCheckpoint.Origin(
+      plans: task.plans.json, dataset: task.dataset.json, configuration: task.configuration.name, fold: fold,
+      rule: (task.variant.rate, 0.99, 3e-5), normFollowsActivation: task.network.activationFirst)
+    try checkpoint().write(to: Path.join(folder, name), graph: task.graph, origin: origin, rate: rate)
+  }
+
+  /// What an epoch's end calls for.
+  func saveEpoch(isBest: Bool, rate: Double) throws {
+    guard writesCheckpoints else { return }
+    if isBest { try save(as: CheckpointName.best, rate: rate) }
+    if epoch == length.epochs {
+      try save(as: CheckpointName.final, rate: rate)
+      unlink(Path.join(folder, CheckpointName.latest))
+    } else if epoch % max(1, length.saveEvery) == 0 {
+      try save(as: CheckpointName.latest, rate: rate)
+    }
+  }
+
+  /// Leaves a checkpoint and throws `interrupted` when the user has asked to stop.
+  func stopIfAsked(rate: Double) throws {
+    guard Interruption.isRequested else { return }
+    log.write("Stopped by the user in epoch \(epoch), iteration \(position.iteration).")
+    guard writesCheckpoints else { throw Failure(.interrupted, "stopped by the user") }
+    try save(as: CheckpointName.latest, rate: rate)
+    throw Failure(
+      .interrupted, "stopped by the user", file: Path.join(folder, CheckpointName.latest),
+      hint: "--c goes on exactly where this training stopped")
+  }
+}

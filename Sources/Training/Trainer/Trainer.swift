@@ -1,0 +1,269 @@
+import Basics
+import Checkpoints
+import Engines
+import Imaging
+import NNUNet
+import Networks
+
+/// Trains a network: epochs of batches, their losses, the pseudo Dice, checkpoints and the log.
+public final class Trainer {
+  let task: TrainingTask
+  let length: TrainingLength
+  let network: any TrainableNetwork
+  /// `fold_X`
+  let folder: String
+  let fold: String
+  let writesCheckpoints: Bool
+  var history: TrainingHistory
+  var bestDice: Double?
+  /// Finished epochs.
+  public internal(set) var epoch: Int
+  var position: TrainingCheckpoint.Position
+  let log: TrainingLog
+  let report: (TrainingEvent) -> Void
+  private let lossRule: SegmentationLoss
+  /// For each output that has a weight, room for its gradient.
+  private let gradients: [UnsafeMutableBufferPointer<Float>]
+  /// Updates in a row that were left out because the gradient was not finite.
+  private var skipped = 0
+
+  /// - Parameters:
+  ///   - network: with the parameters to begin with.
+  ///   - folder: `fold_X`, which exists.
+  ///   - checkpoint: where a training stands that is continued; nil for a new one.
+  ///   - seed: names the random numbers of a new training.
+  public init(
+    task: TrainingTask, length: TrainingLength, network: any TrainableNetwork, folder: String, fold: String,
+    checkpoint: TrainingCheckpoint?, seed: UInt64, writesCheckpoints: Bool = true,
+    report: @escaping (TrainingEvent) -> Void
+  ) throws {
+    self.task = task
+    self.length = length
+    self.network = network
+    self.folder = folder
+    self.fold = fold
+    self.writesCheckpoints = writesCheckpoints
+    self.report = report
+    history = checkpoint?.history ?? TrainingHistory()
+    bestDice = checkpoint?.bestDice
+    epoch = checkpoint?.epoch ?? 0
+    var position = checkpoint?.position ?? TrainingCheckpoint.Position(seed: seed)
+    if checkpoint != nil, checkpoint?.position == nil {
+      // Another program's checkpoint: go on with numbers that have not been used.
+      position.trainingBatches = epoch * length.iterationsPerEpoch
+      position.validationBatches = epoch * length.validationIterations
+    }
+    if position.iteration >= length.iterationsPerEpoch {
+      position.iteration = length.iterationsPerEpoch
+    }
+    self.position = position
+    log = try TrainingLog(folder: folder)
+    lossRule = task.loss
+    let channels = task.meaning.channelCount
+    gradients = zip(task.supervision.shapes, task.supervision.weights).filter { $1 != 0 }.map { shape, _ in
+      .allocate(capacity: task.batchSize * channels * shape.count)
+    }
+  }
+
+  deinit { for gradient in gradients { gradient.deallocate() } }
+
+  /// Trains to the end and writes checkpoint_final.pth.
+  ///
+  /// Throws `interrupted` after checkpoint_latest.pth has been written when the user asks to stop; `badInput` when the
+  /// loss is not a number any more; whatever the engine, reading and writing throw.
+  public func run(
+    training: [any PreprocessedCase], validation: [any PreprocessedCase], previous: PreviousSegmentations?,
+    workers: Int = Parallel.coreCount
+  ) throws {
+    guard epoch < length.epochs else { return }
+    let loader = makeLoader(training, validation, previous, workers)
+    defer { loader.stop() }
+    var waited = 0.0
+    while epoch < length.epochs {
+      try runEpoch(loader, &waited)
+    }
+    log.write("Training done.")
+  }
+
+  private func makeLoader(
+    _ training: [any PreprocessedCase], _ validation: [any PreprocessedCase], _ previous: PreviousSegmentations?,
+    _ workers: Int
+  ) -> BatchLoader {
+    var order = BatchOrder(
+      trainingPerEpoch: length.iterationsPerEpoch, validationPerEpoch: length.validationIterations,
+      epochs: length.epochs - epoch)
+    order.trainingStart = position.trainingBatches + position.iteration
+    order.validationStart = position.validationBatches
+    order.iteration = position.iteration
+    let bytes = TrainingBatch.byteCount(
+      size: task.batchSize, channels: task.network.inputChannels, patch: task.geometry.patch)
+    // Small batches may pile up to ride out a run of expensive samples; of large ones two are enough.
+    let ahead = min(16, max(2, (256 << 20) / max(1, bytes)))
+    return BatchLoader(
+      training: task.preparation(.training, cases: training, previous: previous, seed: position.seed),
+      validation: task.preparation(.validation, cases: validation, previous: previous, seed: position.seed),
+      order: order, ahead: ahead, workers: workers, makeBatch: task.makeBatch)
+  }
+
+  private func runEpoch(_ loader: BatchLoader, _ waited: inout Double) throws {
+    let start = Clock.seconds()
+    var clock = Stopwatch()
+    let rate = task.variant.schedule.rate(epoch: epoch, of: length.epochs, initial: task.variant.rate)
+    log.write("")
+    log.write("Epoch \(epoch)")
+    log.write("Current learning rate: \(rate.decimals(5))")
+    let first = position.iteration
+    let trainingLoss = try train(loader, rate: rate)
+    let (validationLoss, dice) = try validate(loader)
+
+    history.append(dice: dice)
+    history.rates.append(rate)
+    history.trainingLosses.append(trainingLoss)
+    history.validationLosses.append(validationLoss)
+    history.starts.append(start)
+    history.ends.append(Clock.seconds())
+    position.trainingBatches += length.iterationsPerEpoch
+    position.validationBatches += length.validationIterations
+    (position.iteration, position.lossSum) = (0, 0)
+    let smoothed = history.smoothedDice.last ?? .nan
+    let isBest = smoothed > (bestDice ?? -.infinity)
+    if isBest { bestDice = smoothed }
+    epoch += 1
+
+    let seconds = clock.lap()
+    let iterations = length.iterationsPerEpoch - first + length.validationIterations
+    let summary = EpochSummary(
+      epoch: epoch - 1, epochs: length.epochs, rate: rate, trainingLoss: trainingLoss, validationLoss: validationLoss,
+      dice: dice, isBest: isBest, seconds: seconds, iterationsPerSecond: Double(iterations) / max(seconds, 1e-9),
+      waitingShare: (loader.waited - waited) / max(seconds, 1e-9), secondsLeft: secondsLeft)
+    waited = loader.waited
+    write(summary)
+    try saveEpoch(isBest: isBest, rate: rate)
+    try? ProgressChart(history).write(to: Path.join(folder, "progress.png"))
+    report(.finishedEpoch(summary))
+  }
+
+  /// Seconds the epochs to come will take, as long as the last few took.
+  private var secondsLeft: Double {
+    let recent = zip(history.starts, history.ends).suffix(5).map { $1 - $0 }
+    return recent.reduce(0, +) / Double(max(1, recent.count)) * Double(length.epochs - epoch)
+  }
+
+  private func write(_ summary: EpochSummary) {
+    log.write("train_loss \(summary.trainingLoss.decimals(4))")
+    log.write("val_loss \(summary.validationLoss.decimals(4))")
+    log.write("Pseudo dice [\(summary.dice.map { $0.decimals(4) }.joined(separator: ", "))]")
+    log.write("Epoch time: \(summary.seconds.decimals(2)) s")
+    if summary.isBest { log.write("Yayy! New best EMA pseudo Dice: \((bestDice ?? .nan).decimals(4))") }
+  }
+
+  // MARK: One epoch
+
+  /// The rest of the epoch's training batches; the mean loss of all of them.
+  private func train(_ loader: BatchLoader, rate: Double) throws -> Double {
+    let rule = GradientDescent(rate: rate)
+    var pace = Pace()
+    while position.iteration < length.iterationsPerEpoch {
+      try stopIfAsked(rate: rate)
+      let batch = try loader.next()
+      let outputs = try forward(batch, isTraining: true)
+      let loss = evaluate(outputs, batch, differentiates: true)
+      guard loss.isFinite else { throw diverged("the loss is not a finite number (\(loss))") }
+      try network.backward(gradientsByOutput)
+      let norm = try network.update(rule)
+      loader.giveBack()
+      skipped = norm.isFinite ? 0 : skipped + 1
+      guard skipped < 20 else { throw diverged("the gradients of 20 iterations in a row were not finite numbers") }
+      position.iteration += 1
+      position.lossSum += loss
+      advance(position.iteration, loss: position.lossSum / Double(position.iteration), &pace)
+    }
+    return position.lossSum / Double(max(1, length.iterationsPerEpoch))
+  }
+
+  private func validate(_ loader: BatchLoader) throws -> (loss: Double, dice: [Double]) {
+    var counts = OverlapCounts(task.meaning)
+    var sum = 0.0
+    var pace = Pace()
+    for iteration in 0..<length.validationIterations {
+      try stopIfAsked(rate: task.variant.rate)
+      let batch = try loader.next()
+      let outputs = try forward(batch, isTraining: false)
+      sum += evaluate(outputs, batch, differentiates: false)
+      if let logits = outputs.first??.values.baseAddress, let labels = batch.labels.first?.baseAddress {
+        counts.add(
+          logits: logits, labels: labels, batch: task.batchSize, voxels: task.geometry.patch.count,
+          ignore: task.dataset.labels.ignore)
+      }
+      loader.giveBack()
+      advance(
+        length.iterationsPerEpoch + iteration + 1, loss: position.lossSum / Double(max(1, position.iteration)), &pace)
+    }
+    return (sum / Double(max(1, length.validationIterations)), counts.dice)
+  }
+
+  private func forward(_ batch: TrainingBatch, isTraining: Bool) throws -> [HostArray?] {
+    let outputs = try network.forward(
+      UnsafeBufferPointer(batch.image), shape: task.inputShape, wanted: task.supervision.wanted,
+      isTraining: isTraining)
+    for (level, output) in outputs.enumerated() where task.supervision.wanted[level] {
+      let expected = task.batchSize * task.meaning.channelCount * task.supervision.shapes[level].count
+      guard output?.values.count == expected else {
+        throw Failure(.internalError, "output \(level) of the network is \(output?.shape ?? []), which does not fit")
+      }
+    }
+    return outputs
+  }
+
+  /// The weighted loss of all outputs; leaves the gradients in `gradients`.
+  private func evaluate(_ outputs: [HostArray?], _ batch: TrainingBatch, differentiates: Bool) -> Double {
+    var total = 0.0
+    for (level, gradient) in gradients.enumerated() {
+      guard let logits = outputs[level]?.values.baseAddress, let labels = batch.labels[level].baseAddress,
+        let gradient = gradient.baseAddress
+      else { continue }
+      let weight = task.supervision.weights[level]
+      total +=
+        weight
+        * lossRule.evaluate(
+          logits: logits, labels: labels, batch: task.batchSize, voxels: batch.labelShapes[level].count,
+          weight: weight, gradient: gradient, differentiates: differentiates)
+    }
+    return total
+  }
+
+  private var gradientsByOutput: [UnsafeBufferPointer<Float>?] {
+    task.supervision.weights.indices.map { $0 < gradients.count ? UnsafeBufferPointer(gradients[$0]) : nil }
+  }
+
+  /// The time iterations take, for the time left.
+  private struct Pace {
+    private var clock = Stopwatch()
+    private var seconds = 0.0
+    private var count = 0
+
+    mutating func next() -> Double {
+      seconds += clock.lap()
+      count += 1
+      return seconds / Double(count)
+    }
+  }
+
+  private func advance(_ done: Int, loss: Double, _ pace: inout Pace) {
+    let total = length.iterationsPerEpoch + length.validationIterations
+    let left = (length.epochs - epoch) * total - done
+    report(
+      .advanced(
+        epoch: epoch, epochs: length.epochs, done: done, total: total, loss: loss,
+        secondsLeft: pace.next() * Double(left)))
+  }
+
+  private func diverged(_ what: String) -> Failure {
+    let kept = ["checkpoint_latest.pth", "checkpoint_best.pth"].map { Path.join(folder, $0) }.filter(Path.isFile)
+    log.write("\(what); training stops.")
+    return Failure(
+      .badInput, "\(what) in epoch \(epoch), iteration \(position.iteration); training stops", file: folder,
+      hint: (kept.isEmpty ? "no checkpoint had been written yet" : "unharmed: \(kept.joined(separator: ", "))")
+        + "; look for images with extreme or missing values, and train in fp32 if this was half precision")
+  }
+}

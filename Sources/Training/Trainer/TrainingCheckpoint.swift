@@ -1,0 +1,163 @@
+import Basics
+import Checkpoints
+import Networks
+
+/// The state of a training: what nnU-Net keeps, and what is needed to go on as if nothing had happened.
+public struct TrainingCheckpoint: Sendable {
+  /// Where a training stands, beyond what nnU-Net writes down.
+  public struct Position: Sendable, Equatable {
+    /// Names all random numbers.
+    public var seed: UInt64
+    /// Batches training and validation have had.
+    public var trainingBatches = 0
+    public var validationBatches = 0
+    /// Training batches of the epoch that was begun, and the sum of their losses.
+    public var iteration = 0
+    public var lossSum = 0.0
+
+    public init(seed: UInt64) { self.seed = seed }
+  }
+
+  /// By canonical name.
+  public var parameters: [String: Tensor]
+  public var momenta: [String: Tensor]
+  public var history: TrainingHistory
+  /// The largest moving average of the Dice so far.
+  public var bestDice: Double?
+  /// Finished epochs.
+  public var epoch: Int
+  /// Nil in checkpoints of other programs.
+  public var position: Position?
+  public var trainerName: String
+  /// Axes of the patch that inference may mirror; nil for none.
+  public var mirrorAxes: [Int]?
+
+  /// What does not change during a training.
+  public struct Origin: Sendable {
+    public var plans: JSON
+    public var dataset: JSON
+    public var configuration: String
+    public var fold: String
+    public var rule: (rate: Double, momentum: Double, decay: Double)
+    public var normFollowsActivation: Bool
+  }
+
+  /// Writes it as nnU-Net does. Throws `cannotWrite`; the previous file then stays.
+  public func write(to path: String, graph: Graph, origin: Origin, rate: Double) throws {
+    let names = try ParameterAliases.stateDictionary(
+      parameters, of: graph, normFollowsActivation: origin.normFollowsActivation)
+    let fold = Int(origin.fold).map { PickleValue.int($0) } ?? .string(origin.fold)
+    var entries: [(String, PickleValue)] = [
+      ("network_weights", .dictionary(PickleDictionary(names.map { ($0.name, .tensor($0.tensor)) }))),
+      ("optimizer_state", try optimizerState(of: graph, origin: origin, rate: rate)),
+      ("grad_scaler_state", .none),
+      ("logging", history.pickled),
+      ("_best_ema", bestDice.map(PickleValue.float) ?? .none),
+      ("current_epoch", .int(epoch)),
+      (
+        "init_args",
+        .dictionary(
+          PickleDictionary([
+            ("plans", PickleValue(origin.plans)), ("configuration", .string(origin.configuration)), ("fold", fold),
+            ("dataset_json", PickleValue(origin.dataset)), ("device", .string("cpu")),
+          ]))
+      ),
+      ("trainer_name", .string(trainerName)),
+      ("inference_allowed_mirroring_axes", mirrorAxes.map { .tuple($0.map(PickleValue.int)) } ?? .none),
+    ]
+    if let position { entries.append(("microtome_position", Self.pickled(position))) }
+    try TorchFileWriter.write(.dictionary(PickleDictionary(entries)), to: path)
+  }
+
+  private func optimizerState(of graph: Graph, origin: Origin, rate: Double) throws -> PickleValue {
+    let trained = graph.parameters.filter(\.role.isTrained)
+    var state = PickleDictionary()
+    for (index, parameter) in trained.enumerated() {
+      guard let momentum = momenta[parameter.name] else { continue }
+      try state.set(.int(index), .dictionary(PickleDictionary([("momentum_buffer", .tensor(momentum))])))
+    }
+    let group: [(String, PickleValue)] = [
+      ("lr", .float(rate)), ("momentum", .float(origin.rule.momentum)), ("dampening", .int(0)),
+      ("weight_decay", .float(origin.rule.decay)), ("nesterov", .bool(true)), ("maximize", .bool(false)),
+      ("foreach", .none), ("differentiable", .bool(false)), ("fused", .none), ("initial_lr", .float(origin.rule.rate)),
+      ("params", .list(trained.indices.map { .int($0) })),
+    ]
+    return .dictionary(
+      PickleDictionary([
+        ("state", .dictionary(state)), ("param_groups", .list([.dictionary(PickleDictionary(group))])),
+      ]))
+  }
+
+  private static func pickled(_ position: Position) -> PickleValue {
+    .dictionary(
+      PickleDictionary([
+        ("seed", .int(Int(bitPattern: UInt(position.seed)))), ("training_batches", .int(position.trainingBatches)),
+        ("validation_batches", .int(position.validationBatches)), ("iteration", .int(position.iteration)),
+        ("loss_sum", .float(position.lossSum)),
+      ]))
+  }
+}
+
+extension TrainingCheckpoint {
+  /// Reads a checkpoint of this program or of nnU-Net for a network.
+  ///
+  /// Throws `missingInput`; `badInput` when the file is damaged or belongs to another network.
+  public static func read(_ path: String, graph: Graph) throws -> TrainingCheckpoint {
+    let file = try TorchCheckpoint.open(path)
+    return try locating(path) {
+      let network = try Network(graph: graph, weights: file.networkWeights.tensors)
+      let epoch = max(0, file.root["current_epoch"]?.int ?? 0)
+      let best = file.root["_best_ema"]?.number
+      return TrainingCheckpoint(
+        parameters: network.weights, momenta: try momenta(file.root["optimizer_state"], graph: graph),
+        history: TrainingHistory(pickled: file.root["logging"], epochs: epoch),
+        bestDice: best.flatMap { $0.isNaN ? nil : $0 }, epoch: epoch, position: position(file.root),
+        trainerName: file.trainerName ?? "", mirrorAxes: file.mirroringAxes)
+    }
+  }
+
+  private static func momenta(_ state: PickleValue?, graph: Graph) throws -> [String: Tensor] {
+    guard let entries = state?["state"]?.dictionary else { return [:] }
+    var result: [String: Tensor] = [:]
+    for (index, parameter) in graph.parameters.filter(\.role.isTrained).enumerated() {
+      guard let tensor = entries[index]?["momentum_buffer"]?.tensor else { continue }
+      guard tensor.shape == parameter.shape else {
+        throw Failure(
+          .badInput, "the momentum of \(parameter.name) is \(tensor.shape) in the checkpoint, not \(parameter.shape)",
+          hint: "the optimizer's state belongs to another network")
+      }
+      result[parameter.name] = tensor
+    }
+    return result
+  }
+
+  private static func position(_ root: PickleValue) -> Position? {
+    guard let entry = root["microtome_position"], let seed = entry["seed"]?.int else { return nil }
+    var position = Position(seed: UInt64(UInt(bitPattern: seed)))
+    position.trainingBatches = max(0, entry["training_batches"]?.int ?? 0)
+    position.validationBatches = max(0, entry["validation_batches"]?.int ?? 0)
+    position.iteration = max(0, entry["iteration"]?.int ?? 0)
+    position.lossSum = entry["loss_sum"]?.double ?? 0
+    return position
+  }
+
+  /// The parameters of a fresh network with those of another training, but for the output layers.
+  ///
+  /// Throws `badInput` when a parameter is missing there or has another shape.
+  public static func pretrained(
+    _ path: String, graph: Graph, fresh: [String: Tensor]
+  ) throws -> [String: Tensor] {
+    let given = try ParameterNames.canonical(TorchCheckpoint.open(path).networkWeights.tensors)
+    var result = fresh
+    for parameter in graph.parameters where !parameter.name.contains(".seg_layers.") {
+      guard let tensor = given[parameter.name], tensor.shape == parameter.shape else {
+        let found = given[parameter.name].map { "is \($0.shape)" } ?? "is missing"
+        throw Failure(
+          .badInput, "\(parameter.name) \(found) in the pretrained weights; the plans ask for \(parameter.shape)",
+          file: path, hint: "pretraining must use the same plans; see nnUNetv2_move_plans_between_datasets")
+      }
+      result[parameter.name] = tensor
+    }
+    return result
+  }
+}
