@@ -74,7 +74,8 @@ let package = Package(
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints",
+        "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks",
+        "Checkpoints",
         "ImageFormats", "Imaging", "Downloading", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swift),
