@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Evaluation
 import ImageFormats
 import Imaging
 import TestSupport
