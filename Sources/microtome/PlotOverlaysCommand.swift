@@ -38,7 +38,8 @@ struct PlotOverlays: ParsableCommand {
 
   func run() throws {
     Interruption.watch()
-    var folder = OverlayFolder(dataset: try RawDataset.folder(dataset) { Environment[$0] }, output: output)
+    let roots = DatasetRoots { Environment[$0] }
+    var folder = OverlayFolder(dataset: Path.join(try roots.raw(), try roots.dataset(dataset)), output: output)
     folder.channel = channel
     folder.intensity = intensity
     let count = try folder.draw(progress: CaseProgress("drawing").report)

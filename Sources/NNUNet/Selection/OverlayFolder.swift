@@ -61,17 +61,3 @@ public struct OverlayFolder: Sendable {
       to: Path.join(output, files.identifier + ".png"))
   }
 }
-
-/// Finds datasets in `nnUNet_raw`.
-public enum RawDataset {
-  /// The folder of a dataset that is given by its name or number. Throws `usage` when `nnUNet_raw` is not set or does not
-  /// have it.
-  public static func folder(_ dataset: String, environment: (String) -> String?) throws -> String {
-    guard let raw = environment("nnUNet_raw"), !raw.isEmpty else {
-      throw Failure(
-        .usage, "the environment variable nnUNet_raw is not set", hint: "set it to the folder with the raw datasets")
-    }
-    let name = try ResultsFolder { $0 == "nnUNet_results" ? environment($0) ?? raw : environment($0) }.dataset(dataset)
-    return Path.join(raw, name)
-  }
-}
