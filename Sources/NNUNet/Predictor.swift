@@ -26,7 +26,7 @@ public final class Predictor: Sendable {
   ) throws {
     self.model = model
     self.options = options
-    importance = model.importance
+    importance = model.importance(step: options.step)
     engineName = "\(engine.name) \(engine.version)"
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
@@ -91,10 +91,14 @@ extension TrainedModel {
   /// The weights of a patch's voxels.
   ///
   /// v1 blends in single precision. Where a volume is covered by the corner of one patch only, a probability times v2's
-  /// smallest weight would be nothing in half precision, so weights are larger; the ratios that matter stay.
-  var importance: ImportanceMap {
-    guard isLegacy else { return ImportanceMap(gaussian: configuration.patchSize) }
-    return ImportanceMap(gaussian: configuration.patchSize, height: 1000, floor: .leastNormalMagnitude)
+  /// smallest weight would be nothing in half precision. So weights are as large as their sums may be: patches are at
+  /// least half a step apart, and sigma is an eighth of a patch.
+  func importance(step: Double) -> ImportanceMap {
+    let patch = configuration.patchSize
+    guard isLegacy else { return ImportanceMap(gaussian: patch) }
+    let overlap = 1 + (2 * Double.pi).squareRoot() / (4 * step)
+    let height = 60_000 / patch.reduce(1) { product, _ in product * overlap }
+    return ImportanceMap(gaussian: patch, height: height, floor: .leastNormalMagnitude)
   }
 
   /// What is averaged: logits, or probabilities in models of v1.

@@ -22,10 +22,15 @@ struct InstallModel: ParsableCommand {
   @Option(help: "In hexadecimal: what a downloaded archive must have.")
   var sha256: String?
 
+  /// Where archives are kept while they arrive.
+  private static let downloads = ".downloads"
+
   func run() throws {
     Interruption.watch()
     let results = try ResultsFolder { Environment[$0] }.path
     let isAddress = ["http://", "https://"].contains(where: archive.lowercased().hasPrefix)
+    // Goes only when nothing is left in it to go on from.
+    defer { rmdir(Path.join(results, Self.downloads)) }
     let path = isAddress ? try download(to: results) : archive
     let folders: [String]
     do {
@@ -35,15 +40,12 @@ struct InstallModel: ParsableCommand {
       if isAddress, failure.kind == .badInput { unlink(path) }
       throw failure
     }
-    if isAddress {
-      unlink(path)
-      rmdir(Path.split(path).folder)
-    }
+    if isAddress { unlink(path) }
     for folder in folders { Console.print("installed \(folder)") }
   }
 
   private func download(to results: String) throws -> String {
-    let folder = Path.join(results, ".downloads")
+    let folder = Path.join(results, Self.downloads)
     try Path.makeFolder(folder)
     var digest = Fingerprint()
     digest.add(archive)
