@@ -18,12 +18,19 @@ public struct EngineInstaller: Sendable {
   var environment: [String: String]
   /// The packages that can be installed.
   var packages: [Package]
-  /// Whether a folder holds a library that can be loaded.
-  var isUsable: @Sendable (_ folder: String) -> Bool
+  /// Whether the folder of an engine holds a library that can be loaded.
+  var isUsable: @Sendable (_ engine: String, _ folder: String) -> Bool
 
-  /// A wheel that has been examined.
+  /// What an engine consists of; examined before it was entered here.
   struct Package: Sendable {
     var engine: String
+    var version: String
+    /// The engine's own wheel first, then those of libraries that it needs.
+    var wheels: [Wheel]
+  }
+
+  struct Wheel: Sendable {
+    var name: String
     var version: String
     /// As pip calls it: "manylinux_2_28_x86_64".
     var platform: String
@@ -35,10 +42,9 @@ public struct EngineInstaller: Sendable {
     self.search = search
     environment = Subprocess.environment
     packages = Self.knownPackages
-    isUsable = { folder in
-      let search = EngineSearch(explicitPath: folder, environment: [:])
-      guard let library = try? search.openVINOLibraries().first else { return false }
-      return (try? OpenVINOLibrary(path: library)) != nil
+    isUsable = { engine, folder in
+      let registry = EngineRegistry(search: EngineSearch(explicitPath: folder, environment: [:]))
+      return (try? registry.engine(named: engine)) != nil
     }
   }
 
@@ -53,9 +59,12 @@ public struct EngineInstaller: Sendable {
   @discardableResult
   public func install(_ name: String, isQuiet: Bool = false) throws -> String {
     guard Self.knownPackages.contains(where: { $0.engine == name }) else {
-      throw Failure(.usage, "there is no engine called \(name) to install", hint: "engines are: openvino")
+      throw Failure(.usage, "there is no engine called \(name) to install", hint: "engines are: openvino, torch")
     }
-    guard let package = packages.first(where: { $0.engine == name && $0.platform.hasSuffix(Self.platformSuffix) })
+    guard
+      let package = packages.first(where: { package in
+        package.engine == name && package.wheels.allSatisfy { $0.platform.hasSuffix(Self.platformSuffix) }
+      })
     else {
       throw Failure(
         .engine, "there is no package of \(name) for this kind of machine",
@@ -65,20 +74,25 @@ public struct EngineInstaller: Sendable {
       throw Failure(.engine, "there is no folder to install into", hint: "set MICROTOME_HOME to one")
     }
     let destination = Path.join(home, package.version)
-    if isUsable(destination) { return destination }
+    if isUsable(name, destination) { return destination }
     try Path.makeFolder(home)
     let scratch = try ScratchFolder(in: home)
-    let wheel = try download(package, to: scratch.path, isQuiet: isQuiet)
-    try check(wheel, package)
     let unpacked = Path.join(scratch.path, "unpacked")
-    try unpack(wheel, to: unpacked)
+    for wheel in package.wheels {
+      let folder = Path.join(scratch.path, wheel.name)
+      try Path.makeFolder(folder)
+      let file = try download(wheel, of: name, to: folder, isQuiet: isQuiet)
+      try check(file, wheel)
+      try unpack(file, of: wheel, to: unpacked)
+      unlink(file)
+    }
     // Something damaged may be in the way; it goes together with the scratch folder.
     rename(destination, Path.join(scratch.path, "previous"))
     guard rename(unpacked, destination) == 0 else {
       throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage())", file: destination)
     }
     // Only now, because a library that has been loaded looks for its parts where it was loaded from.
-    guard isUsable(destination) else {
+    guard isUsable(name, destination) else {
       rename(destination, unpacked)
       throw Failure(
         .engine, "\(name) \(package.version) cannot be used on this machine",
@@ -87,12 +101,12 @@ public struct EngineInstaller: Sendable {
     return destination
   }
 
-  private func download(_ package: Package, to folder: String, isQuiet: Bool) throws -> String {
+  private func download(_ wheel: Wheel, of engine: String, to folder: String, isQuiet: Bool) throws -> String {
     let arguments = [
       "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder,
       // A fixed Python, so that everybody gets the same file; the libraries inside are those of every Python.
-      "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", package.platform,
-      "\(package.engine)==\(package.version)",
+      "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", wheel.platform,
+      "\(wheel.name)==\(wheel.version)",
     ]
     var failed: Int32?
     for pip in [["python3", "-m", "pip"], ["pip3"], ["pip"]] {
@@ -101,65 +115,112 @@ public struct EngineInstaller: Sendable {
       }
       if status == 0 {
         guard let name = try Path.list(folder).first(where: { $0.hasSuffix(".whl") }) else {
-          throw Failure(.engine, "pip did not download \(package.engine) \(package.version)")
+          throw Failure(.engine, "pip did not download \(wheel.name) \(wheel.version)")
         }
         return Path.join(folder, name)
       }
       failed = status
     }
-    let manual = "or pip install \(package.engine) in any Python, which is found as well"
+    let manual = "or pip install \(engine) in any Python, which is found as well"
     guard let failed else {
       throw Failure(
-        .engine, "pip, which is needed to download \(package.engine), is not installed",
+        .engine, "pip, which is needed to download \(wheel.name), is not installed",
         hint: "install Python's pip (Debian, Ubuntu: apt install python3-pip), \(manual)")
     }
     throw Failure(
-      .engine, "pip could not download \(package.engine) \(package.version) (exit status \(failed))",
+      .engine, "pip could not download \(wheel.name) \(wheel.version) (exit status \(failed))",
       hint: "check the connection and pip's settings, \(manual)")
   }
 
-  private func check(_ wheel: String, _ package: Package) throws {
-    let file = try MappedFile(path: wheel)
+  private func check(_ path: String, _ wheel: Wheel) throws {
+    let file = try MappedFile(path: path)
     let digest = SHA256.hexadecimal(file.bytes)
-    guard digest == package.sha256 else {
+    guard digest == wheel.sha256 else {
       throw Failure(
         .engine,
-        "the file downloaded is not \(package.engine) \(package.version) as it was published (SHA-256 "
-          + "\(digest), expected \(package.sha256)); it was deleted", file: Path.split(wheel).name,
+        "the file downloaded is not \(wheel.name) \(wheel.version) as it was published (SHA-256 "
+          + "\(digest), expected \(wheel.sha256)); it was deleted", file: Path.split(path).name,
         hint: "try again, or check the package index that pip is set to use")
     }
   }
 
   /// Unpacks the libraries and licences of a wheel.
-  private func unpack(_ wheel: String, to folder: String) throws {
-    let archive = try ZipArchive(path: wheel)
+  private func unpack(_ file: String, of wheel: Wheel, to folder: String) throws {
+    let archive = try ZipArchive(path: file)
     for member in archive.members where !member.isFolder {
-      let parts = member.name.split(separator: "/").map(String.init)
-      let target: String
-      if parts.count == 3, parts[1] == "libs" {
-        target = Path.join("libs", parts[2])
-      } else if let licenses = parts.firstIndex(of: "licenses"), licenses + 1 < parts.count {
-        target = parts[licenses...].joined(separator: "/")
-      } else {
-        continue
-      }
+      guard let target = Self.target(of: member.name, from: wheel.name) else { continue }
       let path = Path.join(folder, target)
       try Path.makeFolder(Path.split(path).folder)
       try archive.extract(member, to: path)
     }
   }
 
-  private static let knownPackages = [
+  /// Where a file of a wheel goes; nil for what is not needed: Python's part, and in PyTorch's wheels that of graphics
+  /// processors, which needs many more packages.
+  private static func target(of member: String, from wheel: String) -> String? {
+    let parts = member.split(separator: "/").map(String.init)
+    guard let name = parts.last else { return nil }
+    if let licenses = parts.firstIndex(of: "licenses"), licenses + 1 < parts.count {
+      let own = parts[licenses...].joined(separator: "/")
+      return wheel.hasPrefix("nvidia") ? "licenses/\(wheel)/\(parts[(licenses + 1)...].joined(separator: "/"))" : own
+    }
+    if wheel.hasPrefix("nvidia") {
+      return ["libcudart.so", "libcupti.so"].contains(where: name.hasPrefix) ? member : nil
+    }
+    if parts[0] == "torch" || parts[0] == "torch.libs" {
+      let isLibrary = parts.count == (parts[0] == "torch" ? 3 : 2) && (parts[1] == "lib" || parts[0] == "torch.libs")
+      let isForeign = ["cuda", "nvshmem", "nvrtc", "python", "libshm"].contains { name.contains($0) }
+      return isLibrary && !isForeign && (name.contains(".so") || name.hasSuffix(".dylib")) ? member : nil
+    }
+    return parts.count == 3 && parts[1] == "libs" ? "libs/\(name)" : nil
+  }
+
+  private static let knownPackages =
+    [
+      ("manylinux_2_28_x86_64", "2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf"),
+      ("manylinux_2_35_aarch64", "bea1eb3733c34ef331adc945da0ccda5937865031139073663be84c517ffda22"),
+      ("macosx_11_0_arm64", "d3740853691ae4a9003bc3417a4625d848e2cc3251af4b815c59199b38be252a"),
+    ].map { platform, sha256 in
+      Package(
+        engine: "openvino", version: "2026.4.1",
+        wheels: [Wheel(name: "openvino", version: "2026.4.1", platform: platform, sha256: sha256)])
+    } + [
+      torch([
+        ("torch", "manylinux_2_28_x86_64", "48c2d861134c0b5697c7602cb5ffa68f62a2989fdcd1717e593356f67996ca1e"),
+        (
+          "nvidia-cuda-runtime", "manylinux_2_17_x86_64",
+          "3498247680dfddce31bad102af7e3e26fc795342a3cac64722bb0fa95e7f60f0"
+        ),
+        (
+          "nvidia-cuda-cupti", "manylinux_2_25_x86_64",
+          "8fa29f15dd8336181f961764d9d95236fc6b931dd0c8fcf8cd70aab0c310b586"
+        ),
+      ]),
+      torch([
+        ("torch", "manylinux_2_28_aarch64", "58ce2ebfb3430941353109a85be63ee8e941da22f13daa2c43344eeb51c81e06"),
+        (
+          "nvidia-cuda-runtime", "manylinux_2_17_aarch64",
+          "37844957894bfdecf90243568d21a2cb251b66106915b71459a23c8e6ef2da69"
+        ),
+        (
+          "nvidia-cuda-cupti", "manylinux_2_25_aarch64",
+          "d9a5c133f73fcb9013f3ada0da6fb54d4117618d81f3f5a0419417ea6ee829d4"
+        ),
+      ]),
+      torch([
+        ("torch", "macosx_14_0_arm64", "e808b63d616a43b326e1a5677d45a2e5babe7a8ce27edb03ddb48e7dd9b6d663")
+      ]),
+    ]
+
+  /// PyTorch with what its library needs even when it computes on the processor.
+  private static func torch(_ wheels: [(name: String, platform: String, sha256: String)]) -> Package {
     Package(
-      engine: "openvino", version: "2026.4.1", platform: "manylinux_2_28_x86_64",
-      sha256: "2d22b1da03f7caf74df30e9f6417d0ab2f637e4a38e08e1dcd294d2c37407aaf"),
-    Package(
-      engine: "openvino", version: "2026.4.1", platform: "manylinux_2_35_aarch64",
-      sha256: "bea1eb3733c34ef331adc945da0ccda5937865031139073663be84c517ffda22"),
-    Package(
-      engine: "openvino", version: "2026.4.1", platform: "macosx_11_0_arm64",
-      sha256: "d3740853691ae4a9003bc3417a4625d848e2cc3251af4b815c59199b38be252a"),
-  ]
+      engine: "torch", version: "2.15.0",
+      wheels: wheels.map {
+        Wheel(
+          name: $0.name, version: $0.name == "torch" ? "2.15.0" : "13.2.86", platform: $0.platform, sha256: $0.sha256)
+      })
+  }
 
   /// How the names of platforms end that this program can run on.
   private static let platformSuffix: String = {

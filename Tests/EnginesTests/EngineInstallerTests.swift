@@ -51,9 +51,14 @@ import Testing
     installer.environment = ["PATH": root("bin")]
     let file = try MappedFile(path: wheel)
     installer.packages = ["_x86_64", "_aarch64", "_arm64"].map {
-      .init(engine: "openvino", version: "1.0", platform: "any\($0)", sha256: sha256 ?? SHA256.hexadecimal(file.bytes))
+      .init(
+        engine: "openvino", version: "1.0",
+        wheels: [
+          .init(
+            name: "openvino", version: "1.0", platform: "any\($0)", sha256: sha256 ?? SHA256.hexadecimal(file.bytes))
+        ])
     }
-    installer.isUsable = { Path.exists(Path.join($0, "libs/libopenvino_c.so.2641")) }
+    installer.isUsable = { Path.exists(Path.join($1, "libs/libopenvino_c.so.2641")) }
     return installer
   }
 
@@ -76,6 +81,56 @@ import Testing
     // A second time there is nothing to do.
     #expect(try installer().install("openvino", isQuiet: true) == folder)
     #expect(String(decoding: try Path.read(root("calls")), as: UTF8.self) == call)
+  }
+
+  /// An engine of several wheels: of each only the libraries that a processor needs, where they find each other.
+  @Test func installsSeveralWheels() throws {
+    let files = [
+      "torch": [
+        "torch/lib/libtorch_cpu.so", "torch/lib/libc10.so", "torch/lib/libgomp.so.1", "torch/lib/libtorch_cuda.so",
+        "torch/lib/libtorch_python.so", "torch/__init__.py", "torch/include/torch/lib.h", "torch.libs/libblas.so",
+        "torch-1.dist-info/licenses/LICENSE",
+      ],
+      "nvidia-cuda-runtime": [
+        "nvidia/cu13/lib/libcudart.so.13", "nvidia/cu13/lib/libcudart_static.a",
+        "nvidia_cuda_runtime-1.dist-info/licenses/License.txt",
+      ],
+    ]
+    var installer = try installer()
+    try program(
+      "python3",
+      """
+      while [ "$1" != --dest ]; do shift; done
+      folder=$2
+      while [ $# -gt 1 ]; do shift; done
+      /bin/mkdir -p "$folder" && /bin/cp '\(root.path)'/"${1%%=*}".whl "$folder/wheel.whl"
+      """)
+    let wheels = try ["torch", "nvidia-cuda-runtime"].map { name in
+      let path = root("\(name).whl")
+      let writer = try ZipWriter(path: path)
+      for file in files[name] ?? [] { try writer.add(file, Array(file.utf8)) }
+      try writer.commit()
+      let file = try MappedFile(path: path)
+      return EngineInstaller.Wheel(
+        name: name, version: "2", platform: "any", sha256: SHA256.hexadecimal(file.bytes))
+    }
+    installer.packages = ["_x86_64", "_aarch64", "_arm64"].map { suffix in
+      .init(
+        engine: "torch", version: "2.0",
+        wheels: wheels.map { wheel in
+          var wheel = wheel
+          wheel.platform += suffix
+          return wheel
+        })
+    }
+    installer.isUsable = { Path.exists(Path.join($1, "torch/lib/libtorch_cpu.so")) }
+    let folder = try installer.install("torch", isQuiet: true)
+    #expect(try Path.list(folder).sorted() == ["licenses", "nvidia", "torch", "torch.libs"])
+    #expect(
+      try Path.list(Path.join(folder, "torch/lib")).sorted() == ["libc10.so", "libgomp.so.1", "libtorch_cpu.so"])
+    #expect(try Path.list(Path.join(folder, "nvidia/cu13/lib")) == ["libcudart.so.13"])
+    #expect(try Path.list(Path.join(folder, "licenses")).sorted() == ["LICENSE", "nvidia-cuda-runtime"])
+    #expect(try installer.search.torchLibraries() == [Path.join(folder, "torch/lib/libtorch_cpu.so")])
   }
 
   @Test func refusesAnotherFile() throws {
@@ -101,7 +156,7 @@ import Testing
   @Test func takesBackWhatCannotBeLoaded() throws {
     try fakePip()
     var installer = try installer()
-    installer.isUsable = { _ in false }
+    installer.isUsable = { _, _ in false }
     let failure = #expect(throws: Failure.self) { try installer.install("openvino", isQuiet: true) }
     #expect(failure?.kind == .engine)
     #expect(content == [])

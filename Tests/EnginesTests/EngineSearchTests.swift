@@ -56,6 +56,17 @@ import Testing
     #expect(try search([:]).openVINOLibraries() == [system])
   }
 
+  @Test func orderOfPyTorch() throws {
+    let own = try library("home/engines/torch/2.15.0/torch/lib/libtorch_cpu.so")
+    let environment = try library("venv/lib/python3.12/site-packages/torch/lib/libtorch_cpu.so")
+    try library("venv/lib/python3.12/site-packages/torch/lib/libtorch_cuda.so")
+    let all = ["MICROTOME_HOME": "home", "VIRTUAL_ENV": "venv"]
+    #expect(try search(all).torchLibraries() == [own, environment])
+    let named = try library("named/torch/lib/libtorch_cpu.so")
+    #expect(try search(all.merging(["MICROTOME_TORCH": "named"]) { $1 }).torchLibraries() == [named])
+    #expect(throws: Failure.self) { try search(["MICROTOME_TORCH": "system"]).torchLibraries() }
+  }
+
   @Test func namedButAbsent() throws {
     try library("system/libopenvino_c.so.2400")
     for search in [search([:], explicit: root("nothing")), search(["MICROTOME_OPENVINO": "nothing"])] {

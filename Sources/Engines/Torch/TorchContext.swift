@@ -111,7 +111,7 @@ extension TorchContext {
     }
     let result = try empty(input.shape)
     let (from, to) = (try input.values, try result.values)
-    // One row of channels as long as a part: without scaling, every channel is treated alike.
+    // An activation is the gradient of an activation whose result and gradient are both its input.
     forElements(input.count) { start, count in
       mt_activation_gradient(from + start, from + start, to + start, count, Float(slope))
     }

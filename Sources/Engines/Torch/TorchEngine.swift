@@ -46,9 +46,6 @@ public struct TorchEngine: TrainingEngine {
     case .auto:
       // Half precision has too small a range for gradients unless the loss is scaled; bfloat16 has not.
       precision = device.kind != .cuda ? .fp32 : isTraining ? .bf16 : .fp16
-      if device.kind == .cpu, !Processor.current.hasNativeBF16 {
-        notes.append("this processor has no bf16 arithmetic, so PyTorch computes in fp32")
-      }
     case let asked: precision = asked
     }
     if device.kind == .cpu {

@@ -25,8 +25,7 @@ final class TorchLibrary: @unchecked Sendable {
   /// Throws `engine` when it cannot be loaded, is not PyTorch, or is too old.
   init(path: String) throws {
     let hint = "choose another one with MICROTOME_TORCH, or run: microtome engines install torch"
-    // Without this the system hands out large arrays page by page, which costs a tenth of a training step.
-    setenv("THP_MEM_ALLOC_ENABLE", "1", 0)
+    Self.prepareEnvironment()
     Self.openCompanions(of: path)
     guard let library = mt_library_open(path) else {
       throw Failure(
@@ -53,6 +52,18 @@ final class TorchLibrary: @unchecked Sendable {
   }
 
   private let hasMPS: Bool
+
+  /// What the library reads from the environment when it is opened. What the user has set stays.
+  private static func prepareEnvironment() {
+    // Without this the system hands out large arrays page by page, which costs a tenth of a training step.
+    setenv("THP_MEM_ALLOC_ENABLE", "1", 0)
+    // Threads that wait for each other spin for milliseconds otherwise. Where anybody else needs a core meanwhile (the
+    // preparation of the next batch does), that makes small operations ten times slower.
+    if getenv("OMP_WAIT_POLICY") == nil {
+      setenv("GOMP_SPINCOUNT", "2000", 0)
+      setenv("KMP_BLOCKTIME", "1", 0)
+    }
+  }
 
   /// The devices by the names that users give: "CPU", "CUDA:0", "MPS".
   var devices: [String] {
