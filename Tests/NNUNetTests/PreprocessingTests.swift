@@ -82,7 +82,7 @@ import Testing
       #expect(a.shape == b.shape && a.channelCount == 2 && b.channelCount == 2)
       let ((image, labels), (expectedImage, expectedLabels)) = (try values(a), try values(b))
       #expect(labels == expectedLabels)
-      #expect(labels.contains(-1) && labels.contains(4))
+      #expect(labels.contains(-1) && labels.contains(3))
       #expect(zip(image, expectedImage).allSatisfy { abs($0 - $1) <= 1e-4 })
       // Regions, then everything that is annotated; the very voxels that NumPy draws.
       #expect(a.properties.locations == b.properties.locations)
