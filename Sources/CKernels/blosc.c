@@ -51,6 +51,49 @@ ptrdiff_t mt_lz4_decode(const uint8_t *source, size_t size, uint8_t *target, siz
   return -1;
 }
 
+ptrdiff_t mt_blosclz_decode(const uint8_t *source, size_t size, uint8_t *target, size_t capacity) {
+  // Offsets of 13 bits reach this far; farther ones take two more bytes.
+  const size_t near = 8191;
+  const uint8_t *end = source + size;
+  uint8_t *out = target, *limit = target + capacity;
+  for (int is_first = 1; source < end; is_first = 0) {
+    // The block begins with literals; the upper bits of its first byte say nothing.
+    size_t control = *source++;
+    if (is_first) control &= 31;
+    if (control < 32) {
+      size_t literals = control + 1;
+      if (literals > (size_t)(end - source) || literals > (size_t)(limit - out)) return -1;
+      memcpy(out, source, literals);
+      out += literals;
+      source += literals;
+      continue;
+    }
+    size_t length = (control >> 5) - 1, offset = (control & 31) << 8;
+    uint8_t code;
+    if (length == 6) {
+      do {
+        if (source == end) return -1;
+        code = *source++;
+        length += code;
+      } while (code == 255);
+    }
+    length += 3;
+    if (source == end) return -1;
+    code = *source++;
+    if (code == 255 && offset == 31 << 8) {
+      if (end - source < 2) return -1;
+      offset = ((size_t)source[0] << 8 | source[1]) + near;
+      source += 2;
+    } else {
+      offset += code;
+    }
+    offset += 1;
+    if (offset > (size_t)(out - target) || length > (size_t)(limit - out)) return -1;
+    for (const uint8_t *match = out - offset; length-- > 0;) *out++ = *match++;
+  }
+  return out - target;
+}
+
 MT_MULTIVERSION
 void mt_unshuffle(const uint8_t *source, uint8_t *target, size_t size, size_t width) {
   size_t count = size / width;

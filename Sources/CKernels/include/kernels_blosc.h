@@ -9,6 +9,9 @@
 /// more than `capacity` bytes. Neither buffer is left.
 ptrdiff_t mt_lz4_decode(const uint8_t *source, size_t size, uint8_t *target, size_t capacity);
 
+/// The same for a BloscLZ block, which frames compress their tables with.
+ptrdiff_t mt_blosclz_decode(const uint8_t *source, size_t size, uint8_t *target, size_t capacity);
+
 /// Puts the bytes of numbers together again: target[n * width + b] = source[b * count + n]. Bytes behind the last whole
 /// number are copied.
 void mt_unshuffle(const uint8_t *source, uint8_t *target, size_t size, size_t width);

@@ -14,41 +14,63 @@ public struct BloscArray: Sendable {
 
   /// Opens the file at `path`. Throws `missingInput`, and `badInput` for anything malformed or not numeric.
   public init(path: String) throws {
-    (frame, shape, chunkShape, blockShape, elementType) = try locating(path) {
-      let frame = try BloscFrame(path: path)
+    let frame = try BloscFrame(path: path)
+    let layout = try locating(path) { try Layout(frame) }
+    self.frame = frame
+    shape = layout.shape
+    chunkShape = layout.chunk
+    blockShape = layout.block
+    elementType = layout.type
+    blocks = layout.blocks
+  }
+
+  /// What the metadata say about the array.
+  private struct Layout {
+    let shape: [Int]
+    let chunk: [Int]
+    let block: [Int]
+    let type: Tensor.ElementType
+    let blocks: [Int]
+
+    /// Throws `badInput`.
+    init(_ frame: BloscFrame) throws {
       guard let description = frame.metadata["b2nd"] else {
         throw Failure(.badInput, "is a Blosc2 frame, but not of an array")
       }
-      return try description.withUnsafeBytes { bytes in
-        var reader = MessagePackReader(bytes)
-        guard try reader.arrayCount() >= 5 else { throw Self.damaged }
-        _ = try reader.integer()
-        let rank = try reader.integer()
-        func sizes() throws -> [Int] {
-          guard try reader.arrayCount() == rank else { throw Self.damaged }
-          return try (0..<rank).map { _ in try reader.integer() }
-        }
-        let (shape, chunk, block) = (try sizes(), try sizes(), try sizes())
-        _ = try reader.integer()
-        let code = try reader.string()
-        guard let type = NumPyType(code).elementType, !NumPyType(code).isBigEndian || type.size == 1 else {
-          throw Failure(.badInput, "holds elements of the type \(code), which are not supported")
-        }
-        guard (1...8).contains(rank), type.size == frame.typeSize, (chunk + block).allSatisfy({ $0 > 0 }),
-          (shape + chunk + block).allSatisfy({ $0 < 1 << 31 }), zip(block, chunk).allSatisfy({ $0 <= $1 })
-        else { throw Self.damaged }
-        return (frame, shape, chunk, block, type)
+      let storage = TensorStorage(description)
+      defer { withExtendedLifetime(storage) {} }
+      var reader = MessagePackReader(storage.bytes)
+      guard try reader.arrayCount() >= 5 else { throw BloscArray.damaged }
+      _ = try reader.integer()
+      let rank = try reader.integer()
+      shape = try Self.sizes(&reader, rank)
+      chunk = try Self.sizes(&reader, rank)
+      block = try Self.sizes(&reader, rank)
+      _ = try reader.integer()
+      let code = try reader.string()
+      let numPyType = NumPyType(code)
+      guard let type = numPyType.elementType, !numPyType.isBigEndian || type.size == 1 else {
+        throw Failure(.badInput, "holds elements of the type \(code), which are not supported")
       }
+      self.type = type
+      guard (1...8).contains(shape.count), type.size == frame.typeSize, (chunk + block).allSatisfy({ $0 > 0 }),
+        (shape + chunk + block).allSatisfy({ $0 < 1 << 31 }), zip(block, chunk).allSatisfy({ $0 <= $1 })
+      else { throw BloscArray.damaged }
+      blocks = zip(chunk, block).map { ($0 + $1 - 1) / $1 }
+      // Chunks are filled up to whole blocks, and the array to whole chunks.
+      let chunks = zip(shape, chunk).map { ($0 + $1 - 1) / $1 }
+      guard checkedProduct(zip(blocks, block).map { $0 * $1 } + [type.size]) == frame.chunkSize,
+        checkedProduct(chunks) == frame.chunkCount
+      else { throw BloscArray.damaged }
     }
-    blocks = zip(chunkShape, blockShape).map { ($0 + $1 - 1) / $1 }
-    // Chunks are filled up to whole blocks, and the array to whole chunks.
-    let chunks = zip(shape, chunkShape).map { ($0 + $1 - 1) / $1 }
-    guard checkedProduct(zip(blocks, blockShape).map { $0 * $1 } + [elementType.size]) == frame.chunkSize,
-      checkedProduct(chunks) == frame.chunkCount
-    else { throw Self.damaged.located(in: path) }
+
+    private static func sizes(_ reader: inout MessagePackReader, _ rank: Int) throws -> [Int] {
+      guard try reader.arrayCount() == rank else { throw BloscArray.damaged }
+      return try (0..<rank).map { _ in try reader.integer() }
+    }
   }
 
-  private static let damaged = Failure(
+  fileprivate static let damaged = Failure(
     .badInput, "has a malformed description of its array", hint: "preprocess the dataset again")
 
   /// Copies the box from `lower` to `upper` (one number per axis, within the array) to `target` in C order.

@@ -28,7 +28,9 @@ struct BloscChunk {
     size = Int(try reader.read(Int32.self))
     blockSize = Int(try reader.read(Int32.self))
     let stored = Int(try reader.read(Int32.self))
-    guard size >= 0, blockSize > 0 || size == 0, stored >= 16, stored <= bytes.count else { throw Self.damaged }
+    guard size >= 0, blockSize > 0 || size == 0 && blockSize == 0, stored >= 16, stored <= bytes.count else {
+      throw Self.damaged
+    }
     self.bytes = UnsafeRawBufferPointer(rebasing: bytes[..<stored])
     // Both shuffle bits together announce the longer header of Blosc 2.
     if flags & 0x5 == 0x5 {
@@ -60,9 +62,13 @@ struct BloscChunk {
   func byteCount(ofBlock block: Int) -> Int { min(blockSize, size - block * blockSize) }
 
   /// Decodes a block into the beginning of `target`. `scratch` is memory of the block's size too. Throws `badInput`.
+  ///
+  /// Returns the number of bytes: with nothing to return, Swift 6.3 ends the function in a jump to `memmove` without
+  /// restoring the register for errors, and the caller sees one.
+  @discardableResult
   func decode(
     _ block: Int, into target: UnsafeMutableRawBufferPointer, scratch: UnsafeMutableRawBufferPointer
-  ) throws {
+  ) throws -> Int {
     let count = byteCount(ofBlock: block)
     guard block >= 0, block < blockCount, target.count >= count, scratch.count >= count,
       let out = target.baseAddress, let spare = scratch.baseAddress
@@ -71,15 +77,17 @@ struct BloscChunk {
     case .none: break
     case .zeros, .unspecified:
       out.initializeMemory(as: UInt8.self, repeating: 0, count: count)
-      return
-    case .notANumber, .repeated: return try fill(target, count: count)
+      return count
+    case .notANumber, .repeated:
+      try fill(target, count: count)
+      return count
     }
     if flags & 2 != 0 {
       // Stored as it is, without filters.
       let start = headerSize + block * blockSize
       guard start + count <= bytes.count else { throw Self.damaged }
       target.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
-      return
+      return count
     }
     let active = filters.filter { $0 == 1 || $0 == 2 }
     // Each filter moves the bytes to the other buffer; the last one ends in `target`.
@@ -91,6 +99,7 @@ struct BloscChunk {
       if filter == 1 { mt_unshuffle(from, to, count, typeSize) } else { mt_bit_unshuffle(from, to, count, typeSize) }
       swap(&here, &other)
     }
+    return count
   }
 
   /// The streams of a block: one, or one for each byte of a number.
@@ -120,17 +129,18 @@ struct BloscChunk {
   }
 
   private func unpack(_ packed: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer) throws {
+    let source = packed.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    let output = target.baseAddress?.assumingMemoryBound(to: UInt8.self)
     switch flags >> 5 {
+    case 0:
+      guard mt_blosclz_decode(source, packed.count, output, target.count) == target.count else { throw Self.damaged }
     case 1:
-      let written = mt_lz4_decode(
-        packed.baseAddress?.assumingMemoryBound(to: UInt8.self), packed.count,
-        target.baseAddress?.assumingMemoryBound(to: UInt8.self), target.count)
-      guard written == target.count else { throw Self.damaged }
+      guard mt_lz4_decode(source, packed.count, output, target.count) == target.count else { throw Self.damaged }
     case 3: try Zlib.inflate(packed, into: target)
     case let codec:
-      let name = [0: "BloscLZ", 2: "Snappy", 4: "Zstandard"][codec] ?? "number \(codec)"
+      let name = [2: "Snappy", 4: "Zstandard"][codec] ?? "number \(codec)"
       throw Failure(
-        .badInput, "is compressed with Blosc's codec \(name); LZ4, LZ4HC and zlib can be read",
+        .badInput, "is compressed with Blosc's codec \(name); BloscLZ, LZ4, LZ4HC and zlib can be read",
         hint: "preprocess the dataset again")
     }
   }

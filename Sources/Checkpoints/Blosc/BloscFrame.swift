@@ -15,52 +15,79 @@ struct BloscFrame: Sendable {
 
   /// Opens the file at `path`. Throws `missingInput`, and `badInput` for anything malformed.
   init(path: String) throws {
-    file = try MappedFile(path: path)
-    let bytes = file.bytes
-    var header = MessagePackReader(bytes)
-    guard bytes.count > 96, try header.arrayCount() >= 11, try header.string() == "b2frame\0" else {
-      throw Failure(.badInput, "is not a Blosc2 frame")
-    }
-    headerSize = try header.integer()
-    let frameSize = try header.integer()
-    // Four bytes of flags: version, contiguous or not, codec.
-    let flags = Array(try header.raw())
-    size = try header.integer()
-    let packed = try header.integer()
-    typeSize = try header.integer()
-    _ = try header.integer()
-    chunkSize = try header.integer()
-    guard flags.count == 4, flags[1] == 0, headerSize > 0, frameSize <= bytes.count, size >= 0, packed >= 0,
-      headerSize <= bytes.count, packed <= bytes.count - headerSize, (1...255).contains(typeSize), chunkSize > 0
-    else { throw Failure(.badInput, "is an incomplete or unusual Blosc2 frame", hint: "preprocess the dataset again") }
-    // Numbers of threads, whether there is metadata at the end, and the filters: chunks repeat what matters.
-    _ = try header.integer()
-    _ = try header.integer()
-    _ = try header.boolean()
-    _ = try header.raw()
-    metadata = try Self.metadata(&header, bytes: UnsafeRawBufferPointer(rebasing: bytes[..<headerSize]))
+    let file = try MappedFile(path: path)
+    // The mapping must outlive every look at its bytes, also those before an error.
+    defer { withExtendedLifetime(file) {} }
+    let header = try locating(path) { try Header(file.bytes) }
+    offsets = try locating(path) { try Self.offsets(file.bytes, header) }
+    self.file = file
+    typeSize = header.typeSize
+    chunkSize = header.chunkSize
+    size = header.size
+    metadata = header.metadata
+    headerSize = header.headerSize
+  }
 
-    let count = (size + chunkSize - 1) / chunkSize
-    let index = try BloscChunk(UnsafeRawBufferPointer(rebasing: bytes[(headerSize + packed)...]))
-    guard index.size == 8 * count else { throw BloscChunk.damaged }
-    var table = [UInt8](repeating: 0, count: index.size)
-    var scratch = [UInt8](repeating: 0, count: index.blockSize)
-    try table.withUnsafeMutableBytes { table in
-      try scratch.withUnsafeMutableBytes { scratch in
-        for block in 0..<index.blockCount {
-          let start = block * index.blockSize
-          let end = start + index.byteCount(ofBlock: block)
-          try index.decode(block, into: UnsafeMutableRawBufferPointer(rebasing: table[start..<end]), scratch: scratch)
-        }
+  /// The fields at the beginning of a frame.
+  private struct Header {
+    let headerSize: Int
+    let size: Int
+    /// Bytes of all chunks as they lie in the file.
+    let packed: Int
+    let typeSize: Int
+    let chunkSize: Int
+    let metadata: [String: [UInt8]]
+
+    init(_ bytes: UnsafeRawBufferPointer) throws {
+      var reader = MessagePackReader(bytes)
+      guard bytes.count > 96, try reader.arrayCount() >= 11, try reader.string() == "b2frame\0" else {
+        throw Failure(.badInput, "is not a Blosc2 frame")
       }
-    }
-    offsets = table.withUnsafeBytes { table in
-      (0..<count).map { Int64(littleEndian: table.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+      headerSize = try reader.integer()
+      let frameSize = try reader.integer()
+      // Four bytes of flags: version, contiguous or not, codec.
+      let flags = Array(try reader.raw())
+      size = try reader.integer()
+      packed = try reader.integer()
+      typeSize = try reader.integer()
+      _ = try reader.integer()
+      chunkSize = try reader.integer()
+      guard flags.count == 4, flags[1] == 0, headerSize > 0, frameSize <= bytes.count, headerSize <= bytes.count,
+        packed <= bytes.count - headerSize, (1...255).contains(typeSize), (1...Int(Int32.max)).contains(chunkSize)
+      else {
+        throw Failure(.badInput, "is an incomplete or unusual Blosc2 frame", hint: "preprocess the dataset again")
+      }
+      // Numbers of threads, whether there is metadata at the end, and the filters: chunks repeat what matters.
+      _ = try reader.integer()
+      _ = try reader.integer()
+      _ = try reader.boolean()
+      _ = try reader.raw()
+      metadata = try BloscFrame.metadata(&reader, bytes: UnsafeRawBufferPointer(rebasing: bytes[..<headerSize]))
     }
   }
 
+  /// The chunk behind the last one holds where the others lie.
+  private static func offsets(_ bytes: UnsafeRawBufferPointer, _ header: Header) throws -> [Int64] {
+    let count = header.size / header.chunkSize + (header.size % header.chunkSize == 0 ? 0 : 1)
+    let start = header.headerSize + header.packed
+    let index = try BloscChunk(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+    guard count <= 1 << 24, index.size == 8 * count, index.blockSize <= max(index.size, 1) else {
+      throw BloscChunk.damaged
+    }
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: index.size + index.blockSize, alignment: 16)
+    defer { memory.deallocate() }
+    let table = UnsafeMutableRawBufferPointer(rebasing: memory[..<index.size])
+    let scratch = UnsafeMutableRawBufferPointer(rebasing: memory[index.size...])
+    for block in 0..<index.blockCount {
+      let start = block * index.blockSize
+      let end = start + index.byteCount(ofBlock: block)
+      try index.decode(block, into: UnsafeMutableRawBufferPointer(rebasing: table[start..<end]), scratch: scratch)
+    }
+    return (0..<count).map { Int64(littleEndian: table.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+  }
+
   /// Metadata layers: an index of names and places, then the contents.
-  private static func metadata(
+  fileprivate static func metadata(
     _ header: inout MessagePackReader, bytes: UnsafeRawBufferPointer
   ) throws -> [String: [UInt8]] {
     guard header.position < bytes.count, (try? header.arrayCount()) == 3 else { return [:] }

@@ -47,7 +47,7 @@ public enum DatasetConversion {
       }
       let all = jobs
       for (index, job) in all.enumerated() {
-        try Interruption.check()
+        if Interruption.isRequested { throw Failure(.interrupted, "stopped by the user") }
         if job.isImage {
           try splitChannels(job.source, to: job.target)
         } else {
@@ -79,7 +79,7 @@ public enum DatasetConversion {
         guard Path.isFolder(from) else { continue }
         try Path.makeFolder(Path.join(scratch, folder))
         for file in try Path.list(from) where !file.hasPrefix(".") && Path.isFile(Path.join(from, file)) {
-          try Interruption.check()
+          if Interruption.isRequested { throw Failure(.interrupted, "stopped by the user") }
           try Path.copy(Path.join(from, file), to: Path.join(Path.join(scratch, folder), file))
         }
       }

@@ -1,0 +1,84 @@
+import Basics
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Checkpoints
+
+/// Blosc2 arrays, against what `Resources/make_blosc.py` has put into them.
+@Suite struct BloscArrayTests {
+  private static let shape = [3, 13, 21, 18]
+
+  private static func path(_ name: String) -> String { Bundle.module.bundlePath + "/Resources/blosc/\(name).b2nd" }
+
+  private static func value(_ index: [Int]) -> Int {
+    let flat = zip(index, shape).reduce(0) { $0 * $1.1 + $1.0 }
+    return [flat * 37 % 101 - 7, 0, 5][index[0]]
+  }
+
+  private func expected(_ lower: [Int], _ upper: [Int]) -> [Int] {
+    var values: [Int] = []
+    for c in lower[0]..<upper[0] {
+      for z in lower[1]..<upper[1] {
+        for y in lower[2]..<upper[2] {
+          for x in lower[3]..<upper[3] { values.append(Self.value([c, z, y, x])) }
+        }
+      }
+    }
+    return values
+  }
+
+  private func read(_ array: BloscArray, _ lower: [Int], _ upper: [Int]) throws -> [Int] {
+    let count = zip(lower, upper).reduce(1) { $0 * ($1.1 - $1.0) }
+    var bytes = [UInt8](repeating: 0xAA, count: count * array.elementType.size)
+    try bytes.withUnsafeMutableBytes { try array.read(lower: lower, upper: upper, into: $0) }
+    return try Tensor(elementType: array.elementType, shape: [count], storage: TensorStorage(bytes)).integers()
+  }
+
+  @Test(arguments: ["lz4hc_plain", "lz4_shuffle", "lz4hc_shuffle", "lz4_bitshuffle", "zlib_shuffle", "lz4_bytes"])
+  func boxesAreDecoded(name: String) throws {
+    let array = try BloscArray(path: Self.path(name))
+    #expect(array.shape == Self.shape)
+    for (lower, upper) in [
+      ([0, 0, 0, 0], Self.shape), ([0, 3, 5, 2], [3, 13, 21, 17]), ([2, 12, 20, 17], [3, 13, 21, 18]),
+      ([0, 4, 8, 10], [1, 8, 16, 18]), ([1, 1, 1, 1], [2, 1, 5, 5]),
+    ] {
+      #expect(try read(array, lower, upper) == expected(lower, upper))
+    }
+    #expect(throws: Failure.self) { try read(array, [0, 0, 0, 0], [3, 13, 21, 19]) }
+  }
+
+  @Test func otherCodecsAreNamed() throws {
+    let failure = #expect(throws: Failure.self) {
+      let array = try BloscArray(path: Self.path("zstd_shuffle"))
+      _ = try read(array, [0, 0, 0, 0], Self.shape)
+    }
+    #expect(failure?.message.contains("Zstandard") == true)
+  }
+
+  /// Damage anywhere is found or harmless, never a crash.
+  @Test(arguments: ["lz4_shuffle", "lz4_bitshuffle", "zlib_shuffle"])
+  func damageIsFound(name: String) throws {
+    let folder = try TemporaryFolder()
+    let bytes = try Path.read(Self.path(name))
+    var generator = SeededGenerator(seed: 3)
+    for trial in 0..<300 {
+      var damaged = bytes
+      if trial % 3 == 0 {
+        damaged.removeLast(Int.random(in: 1..<bytes.count, using: &generator))
+      } else {
+        // Headers first: they are what is followed.
+        let place = Int.random(in: 0..<(trial % 3 == 1 ? 300 : bytes.count), using: &generator)
+        damaged[place] ^= UInt8.random(in: 1...255, using: &generator)
+      }
+      try AtomicFile.write(damaged, to: folder("a.b2nd"), flushes: false)
+      do {
+        let array = try BloscArray(path: folder("a.b2nd"))
+        guard array.shape == Self.shape else { continue }
+        _ = try read(array, [0, 0, 0, 0], Self.shape)
+      } catch let failure as Failure {
+        #expect(failure.kind == .badInput, "\(failure)")
+      }
+    }
+  }
+}
