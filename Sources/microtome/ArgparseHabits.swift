@@ -32,6 +32,10 @@ struct ArgparseHabits {
     "nnUNet_plan_and_preprocess", "plan-and-preprocess", "fingerprint", "plan", "preprocess",
   ]
 
+  private static let training = ArgparseHabits(longOptions: [
+    "--npz", "--c", "--val", "--val_best", "--disable_checkpointing", "--device",
+  ])
+
   private static let totalSegmentator = ArgparseHabits(
     longOptions: [
       "--output_type", "--nr_thr_resamp", "--nr_thr_saving", "--resampling_order", "--fastest", "--fast",
@@ -50,6 +54,7 @@ struct ArgparseHabits {
   /// - Parameter name: under which the program was started, without folders.
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
+    if name == "nnUNetv2_train" { return training }
     if let options = selection[name] { return ArgparseHabits(longOptions: options) }
     if planningCommands.contains(name) { return planning }
     if name.hasPrefix("nnUNetv2_") { return nnUNet }

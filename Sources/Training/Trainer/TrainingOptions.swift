@@ -1,0 +1,40 @@
+import Engines
+
+/// What to train, and how; the defaults are those of `nnUNetv2_train`.
+public struct TrainingOptions: Sendable {
+  /// Name or number.
+  public var dataset: String
+  public var configuration: String
+  /// A number or "all".
+  public var fold: String
+  public var trainer = "nnUNetTrainer"
+  public var plans = "nnUNetPlans"
+  /// A checkpoint whose weights, output layers apart, are begun with.
+  public var pretrainedWeights: String?
+  /// Go on with an earlier training.
+  public var continues = false
+  /// Only repeat the final validation.
+  public var onlyValidates = false
+  /// Validate with the best checkpoint instead of the last.
+  public var validatesBest = false
+  public var savesProbabilities = false
+  public var disablesCheckpoints = false
+  /// Nil for those of the trainer.
+  public var epochs: Int?
+  public var iterationsPerEpoch = 250
+  public var validationIterations = 50
+  public var saveEvery = 50
+  /// Nil for one that nobody knows before.
+  public var seed: UInt64?
+  /// Threads that prepare batches; nil for one a core.
+  public var workers: Int?
+  public var compile = CompileOptions()
+  /// For the final validation.
+  public var inference = CompileOptions()
+
+  public init(dataset: String, configuration: String, fold: String) {
+    self.dataset = dataset
+    self.configuration = configuration
+    self.fold = fold
+  }
+}

@@ -1,0 +1,229 @@
+import Basics
+import Checkpoints
+import Engines
+import Imaging
+import NNUNet
+import Networks
+
+/// A whole training as `nnUNetv2_train` does it: folders, split, network, training, final validation.
+public struct TrainingRun: Sendable {
+  public var options: TrainingOptions
+  public let task: TrainingTask
+  public let split: CrossValidation.Split
+  /// `nnUNet_preprocessed/DATASET`
+  let datasetFolder: String
+  /// `nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION`
+  public let modelFolder: String
+  private let cases: PreprocessedFolder
+  private let previous: PreviousSegmentations?
+
+  /// Looks everything up; writes nothing but a missing `splits_final.json`.
+  ///
+  /// Throws `usage` for unknown names and options that contradict each other, `missingInput` for what has not been
+  /// preprocessed, `badInput` for files that are damaged or contradict each other.
+  public init(_ options: TrainingOptions, roots: DatasetRoots) throws {
+    guard !(options.continues && options.onlyValidates) else {
+      throw Failure(.usage, "--c and --val cannot be used together", hint: "--val only repeats the final validation")
+    }
+    guard !(options.continues && options.pretrainedWeights != nil) else {
+      throw Failure(
+        .usage, "--c and -pretrained_weights cannot be used together",
+        hint: "a continued training already has its weights")
+    }
+    let variant = try TrainerVariant.named(options.trainer)
+    let dataset = try roots.dataset(options.dataset)
+    let folder = Path.join(try roots.preprocessed(), dataset)
+    guard Path.isFolder(folder) else {
+      throw Failure(
+        .missingInput, "the dataset has not been preprocessed", file: folder,
+        hint: "run: microtome plan-and-preprocess -d \(options.dataset)")
+    }
+    let plansPath = Path.join(folder, options.plans + ".json")
+    guard Path.isFile(plansPath) else {
+      let there = ((try? Path.list(folder)) ?? []).filter { $0.hasSuffix("Plans.json") }.map { $0.dropLast(5) }
+      throw Failure(
+        .missingInput, "there are no such plans", file: plansPath,
+        hint: there.isEmpty
+          ? "run: microtome plan-and-preprocess -d \(options.dataset)" : "there are \(there.joined(separator: ", "))")
+    }
+    let plans = try Plans.read(plansPath)
+    let description = try DatasetDescription.read(Path.join(folder, "dataset.json"))
+    let task = try locating(plansPath) {
+      try TrainingTask(plans: plans, dataset: description, configuration: options.configuration, variant: variant)
+    }
+    let identifier = task.configuration.json["data_identifier"]?.string ?? "\(options.plans)_\(options.configuration)"
+    cases = try PreprocessedFolder(
+      path: Path.join(folder, identifier), plans: plans, configuration: task.configuration)
+    split = try CrossValidation.split(fold: options.fold, of: cases.identifiers, folder: folder)
+    guard !split.train.isEmpty, !split.validation.isEmpty else {
+      throw Failure(
+        .badInput,
+        "fold \(options.fold) has \(split.train.count) cases for training and \(split.validation.count) for "
+          + "validation", file: Path.join(folder, CrossValidation.fileName))
+    }
+    self.options = options
+    self.task = task
+    datasetFolder = folder
+    let results = Path.join(try roots.results(), dataset)
+    let trainer = "\(variant.name)__\(options.plans)__"
+    modelFolder = Path.join(results, trainer + options.configuration)
+    if let stage = task.configuration.previousStage {
+      let first = Path.join(results, trainer + stage)
+      previous = try Self.previous(
+        NextStage.folder(modelFolder: first, configuration: options.configuration),
+        needed: split.train + split.validation)
+    } else {
+      previous = nil
+    }
+  }
+
+  /// The first stage's segmentations, all of which must be there.
+  private static func previous(_ folder: String, needed: [String]) throws -> PreviousSegmentations {
+    let present = Set((try? Path.list(folder)) ?? [])
+    if let missing = needed.first(where: { !present.contains($0 + ".npz") }) {
+      _ = try NextStage.read(folder: folder, identifier: missing)
+    }
+    return PreviousSegmentations(folder: folder) { try NextStage.read(folder: folder, identifier: $0) }
+  }
+
+  /// `fold_X`
+  public var foldFolder: String { Path.join(modelFolder, "fold_\(options.fold)") }
+
+  /// Trains, if there is anything to train, and validates.
+  ///
+  /// - Parameters:
+  ///   - trainingEngine, inferenceEngine: are asked for an engine when one is needed.
+  ///   - report: called from several threads, one at a time.
+  /// - Returns: the mean Dice of the final validation.
+  public func run(
+    trainingEngine: () throws -> any TrainingEngine, inferenceEngine: () throws -> any Engine,
+    report: @escaping @Sendable (TrainingEvent) -> Void
+  ) throws -> SegmentationSummary {
+    // An engine that is missing is found out before hours of training.
+    let engine = try inferenceEngine()
+    if options.onlyValidates {
+      guard Path.isFile(checkpointPath(CheckpointName.final)) else {
+        throw Failure(
+          .missingInput, "there is no finished training to validate", file: checkpointPath(CheckpointName.final),
+          hint: "leave out --val to train, or use --c to finish a training that was interrupted")
+      }
+    } else {
+      try prepareFolders()
+      try train(try trainingEngine(), report)
+    }
+    return try validate(engine, report)
+  }
+
+  private func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
+
+  private func prepareFolders() throws {
+    try Path.makeFolder(foldFolder)
+    // What a training that was killed had not finished writing.
+    for name in try Path.list(foldFolder) where name.hasPrefix(".checkpoint_") {
+      Path.removeTree(Path.join(foldFolder, name))
+    }
+    func write(_ json: JSON, _ name: String) throws {
+      try AtomicFile.write(Array(json.text(indent: 4).utf8), to: Path.join(modelFolder, name))
+    }
+    try write(task.plans.json, "plans.json")
+    try write(task.dataset.json, "dataset.json")
+    let fingerprint = Path.join(datasetFolder, "dataset_fingerprint.json")
+    if Path.isFile(fingerprint) {
+      try AtomicFile.write(try Path.read(fingerprint), to: Path.join(modelFolder, "dataset_fingerprint.json"))
+    }
+  }
+
+  // MARK: Training
+
+  private func train(_ engine: any TrainingEngine, _ report: @escaping @Sendable (TrainingEvent) -> Void) throws {
+    let checkpoint = try options.continues ? latestCheckpoint(report) : nil
+    var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
+    length.iterationsPerEpoch = options.iterationsPerEpoch
+    length.validationIterations = options.validationIterations
+    length.saveEvery = options.saveEvery
+    if let checkpoint, checkpoint.epoch >= length.epochs {
+      report(.note("the training was finished before (\(checkpoint.epoch) epochs)"))
+      return
+    }
+    let seed = options.seed ?? checkpoint?.position?.seed ?? UInt64.random(in: 0..<1 << 53)
+    var parameters = try checkpoint?.parameters ?? ParameterInitialization.parameters(of: task.graph, seed: seed)
+    if let weights = options.pretrainedWeights {
+      parameters = try TrainingCheckpoint.pretrained(weights, graph: task.graph, fresh: parameters)
+    }
+    let network = try engine.makeTrainable(task.graph, parameters: parameters, options: options.compile)
+    if let checkpoint { try network.restore(parameters: parameters, momenta: checkpoint.momenta) }
+    let trainer = try Trainer(
+      task: task, length: length, network: network, folder: foldFolder, fold: options.fold, checkpoint: checkpoint,
+      seed: seed, writesCheckpoints: !options.disablesCheckpoints, report: report)
+    try announce(engine, network, trainer, length, seed: seed, report)
+    try trainer.run(
+      training: try split.train.map(cases.open), validation: try split.validation.map(cases.open), previous: previous,
+      workers: options.workers ?? Parallel.coreCount)
+    if options.disablesCheckpoints { try trainer.save(as: Self.temporaryName, rate: 0) }
+  }
+
+  /// Where the weights are for the final validation when no checkpoints are wanted.
+  private static let temporaryName = ".checkpoint_validation.pth"
+
+  /// The checkpoint to go on with: that of a finished training, else the latest, else the best.
+  private func latestCheckpoint(_ report: (TrainingEvent) -> Void) throws -> TrainingCheckpoint? {
+    for name in [CheckpointName.final, CheckpointName.latest, CheckpointName.best] {
+      let path = checkpointPath(name)
+      guard Path.isFile(path) else { continue }
+      report(.note("continuing with \(path)"))
+      return try TrainingCheckpoint.read(path, graph: task.graph)
+    }
+    report(.warning("there is no checkpoint in \(foldFolder) to continue with; a new training begins"))
+    return nil
+  }
+
+  private func announce(
+    _ engine: any TrainingEngine, _ network: any TrainableNetwork, _ trainer: Trainer, _ length: TrainingLength,
+    seed: UInt64, _ report: (TrainingEvent) -> Void
+  ) throws {
+    let patch = task.configuration.patchSize.map(String.init).joined(separator: "x")
+    let lines = [
+      "\(task.plans.datasetName) \(task.configuration.name), fold \(options.fold): \(split.train.count) cases train, "
+        + "\(split.validation.count) judge",
+      "\(task.variant.name), \(task.graph.name), patch \(patch), batches of \(task.batchSize), \(length.epochs) epochs of "
+        + "\(length.iterationsPerEpoch) + \(length.validationIterations) batches, seed \(seed)",
+      "\(engine.name) \(engine.version), \(network.precision.rawValue)",
+    ]
+    for line in lines + network.notes {
+      report(.note(line))
+      trainer.log.write(line)
+    }
+    trainer.log.write("This is the configuration used by this training:")
+    trainer.log.write(task.configuration.json.text())
+    let document: JSONObject = [
+      "batch_size": .int(task.batchSize), "configuration_name": .string(task.configuration.name),
+      "device": .string(options.compile.device), "dummy_2d": .bool(task.geometry.turnsInPlane),
+      "engine": .string("\(engine.name) \(engine.version)"), "fold": .string(options.fold),
+      "inference_allowed_mirroring_axes": .array((task.geometry.inferenceMirrorAxes ?? []).map(JSON.int)),
+      "initial_patch_size": .array(task.geometry.initialPatch.axes.map(JSON.int)),
+      "network": .string(task.graph.name), "num_epochs": .int(length.epochs),
+      "num_iterations_per_epoch": .int(length.iterationsPerEpoch),
+      "num_val_iterations_per_epoch": .int(length.validationIterations),
+      "patch_size": .array(task.configuration.patchSize.map(JSON.int)),
+      "precision": .string(network.precision.rawValue), "save_every": .int(length.saveEvery),
+      "seed": .string("\(seed)"), "trainer": .string(task.variant.name),
+    ]
+    try AtomicFile.write(
+      Array(JSON.object(document).text(indent: 4, sortedKeys: true).utf8), to: Path.join(foldFolder, "debug.json"))
+  }
+
+  // MARK: Validation
+
+  private func validate(
+    _ engine: any Engine, _ report: @escaping @Sendable (TrainingEvent) -> Void
+  ) throws -> SegmentationSummary {
+    var name = CheckpointName.final
+    if options.validatesBest, Path.isFile(checkpointPath(CheckpointName.best)) { name = CheckpointName.best }
+    if options.disablesCheckpoints, !options.onlyValidates { name = Self.temporaryName }
+    defer { Path.removeTree(checkpointPath(Self.temporaryName)) }
+    let validation = FinalValidation(
+      task: task, modelFolder: modelFolder, fold: options.fold, checkpoint: name, datasetFolder: datasetFolder,
+      savesProbabilities: options.savesProbabilities, compile: options.inference, previous: previous)
+    return try validation.run(cases: try split.validation.map(cases.open), engine: engine, report: report)
+  }
+}
