@@ -4,6 +4,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#include <sys/mman.h>
+#endif
+
 typedef void (*range_function)(int64_t, int64_t, void *);
 
 // The functions used, in the library's own names: X(name, result, parameters).
@@ -200,6 +205,26 @@ uint32_t mt_torch_threads(const mt_torch *api) {
   uint32_t count = 0;
   return api->torch_get_num_threads(&count) == 0 ? count : 0;
 }
+
+#ifdef __GLIBC__
+enum { large_page = 2 << 20 };
+
+void mt_torch_keep_memory(void) {
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+  mallopt(M_TOP_PAD, 64 << 20);
+  // The heap grows to this size and stays; what is not used takes no memory.
+  size_t size = (size_t)INT32_MAX;
+  char *heap = malloc(size);
+  if (!heap) return;
+  char *first = (char *)(((uintptr_t)heap + large_page - 1) / large_page * large_page);
+  madvise(first, (size_t)(heap + size - first) / large_page * large_page, MADV_HUGEPAGE);
+  free(heap);
+}
+#else
+void mt_torch_keep_memory(void) {}
+#endif
 
 int mt_cuda_device_count(void) {
   void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);

@@ -67,6 +67,10 @@ int mt_torch_parallel(const mt_torch *api, int64_t count, int64_t grain,
 /// The number of those threads; 0 when unknown.
 uint32_t mt_torch_threads(const mt_torch *api);
 
+/// Makes the process keep the memory it frees, so that the arrays of the next training step need not be paged in again,
+/// and asks for large pages for it. For processes that train; does nothing where malloc cannot be told so.
+void mt_torch_keep_memory(void);
+
 /// The number of devices that NVIDIA's driver knows; 0 without a driver.
 int mt_cuda_device_count(void);
 

@@ -40,6 +40,23 @@ extension TorchContext {
     return (means, deviations)
   }
 
+  /// The sum of each channel over all samples and voxels.
+  func channelSums(_ input: TorchTensor) throws -> [Float] {
+    let (channels, voxels) = (input.shape[1], input.shape[2...].reduce(1, *))
+    let x = UnsafePointer(try input.values)
+    let zeros = [Float](repeating: 0, count: channels)
+    let sums = sum(samples: input.shape[0], channels: channels, voxels: voxels) { sample, range, first, second in
+      zeros.withUnsafeBufferPointer { zeros in
+        guard let zeros = zeros.baseAddress else { return }
+        let start = x + (sample * voxels + range.lowerBound) * channels
+        mt_channel_sums(start, zeros, range.count, channels, first, second)
+      }
+    }
+    return (0..<channels).map { channel in
+      Float(stride(from: channel, to: sums.first.count, by: channels).reduce(0) { $0 + sums.first[$1] })
+    }
+  }
+
   /// Two sums for each sample and channel, of which `body` adds up those of some voxels of one sample.
   private func sum(
     samples: Int, channels: Int, voxels: Int,

@@ -88,7 +88,14 @@ extension TorchContext {
     _ gradient: TorchTensor, input: TorchTensor, _ convolution: Convolution, weight: TorchTensor, isTransposed: Bool,
     wanted: [Bool]
   ) throws -> [TorchTensor?] {
-    try library.call(
+    // For the bias of transposed convolutions the library has only a scalar loop, slower than all the rest.
+    if usesOwnKernels, isTransposed, wanted[2] {
+      let others = try convolutionGradients(
+        gradient, input: input, convolution, weight: weight, isTransposed: true, wanted: [wanted[0], wanted[1], false])
+      let sums = try channelSums(arranged(gradient))
+      return try [others[0], others[1], sums.withUnsafeBufferPointer { try upload($0, shape: [sums.count]) }]
+    }
+    return try library.call(
       "aten::convolution_backward",
       [
         .tensor(gradient), .tensor(input), .tensor(weight),

@@ -59,6 +59,7 @@ public struct TorchEngine: TrainingEngine {
       if library.threads != threads {
         notes.append("PyTorch keeps to the \(library.threads) thread(s) it was started with in this process")
       }
+      if isTraining { library.keepMemory() }
     }
     try library.prepare(device)
     let element: TorchElement =

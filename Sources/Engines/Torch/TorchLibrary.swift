@@ -120,6 +120,10 @@ final class TorchLibrary: @unchecked Sendable {
   /// Makes the library's operators use so many threads; has an effect only before the first of them.
   func useThreads(_ count: Int) { setenv("OMP_NUM_THREADS", String(max(1, count)), 1) }
 
+  /// Keeps freed memory for the next step of a training on the processor. Every array of a step would otherwise be new
+  /// pages, which cost more time than most operations between convolutions.
+  func keepMemory() { mt_torch_keep_memory() }
+
   /// How many threads its operators use.
   var threads: Int { Int(mt_torch_threads(functions)) }
 
