@@ -40,8 +40,38 @@ public enum CaseWorkers {
       }
     }
     if workers == 1 { work(0) } else { DispatchQueue.concurrentPerform(iterations: workers, execute: work) }
-    if Interruption.isRequested { throw Failure(.interrupted, "stopped by the user") }
+    if Interruption.isRequested { throw stopped }
   }
+
+  /// The results of `body` in the order of `items`, from at most `limit` threads (all cores, but no more than eight, by
+  /// default: within a case all cores work together, and more cases in hand only need more memory).
+  ///
+  /// Throws the failure of the first item that failed, and `interrupted` when the user asks to stop; items that nobody has
+  /// begun by then are left.
+  public static func map<Item: Sendable, Result: Sendable>(
+    _ items: [Item], limit: Int = 8, _ body: @Sendable (Int, Item) throws -> Result
+  ) throws -> [Result] {
+    let next = Atomic(0)
+    let results = Mutex<[Result?]>([Result?](repeating: nil, count: items.count))
+    let failed = Mutex<(index: Int, error: any Error)?>(nil)
+    Parallel.forEach(max(1, min(items.count, limit, Parallel.coreCount))) { _ in
+      while true {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < items.count, failed.withLock({ $0 == nil }) else { return }
+        do {
+          if Interruption.isRequested { throw stopped }
+          let result = try body(index, items[index])
+          results.withLock { $0[index] = result }
+        } catch {
+          failed.withLock { if $0.map({ index < $0.index }) ?? true { $0 = (index, error) } }
+        }
+      }
+    }
+    if let (_, error) = failed.withLock({ $0 }) { throw error }
+    return results.withLock { $0.compactMap(\.self) }
+  }
+
+  private static var stopped: Failure { Failure(.interrupted, "stopped by the user") }
 
   /// The memory this process may use, in bytes: the machine's, capped by its cgroup's limit.
   public static let availableMemory: Int = {

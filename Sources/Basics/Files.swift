@@ -151,6 +151,18 @@ public enum Path {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// When a file was last written, in seconds since 1970; nil when there is none.
+  public static func modificationTime(_ path: String) -> Double? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    #if canImport(Darwin)
+      let time = status.st_mtimespec
+    #else
+      let time = status.st_mtim
+    #endif
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
   /// Whether two paths lead to the same file or folder.
   public static func isSame(_ left: String, _ right: String) -> Bool {
     var (first, second) = (stat(), stat())
@@ -207,8 +219,12 @@ public enum Path {
 
   /// Puts a finished folder in the place of an older one, which is removed. Both lie in the same folder's file system.
   ///
-  /// Throws `cannotWrite`.
+  /// Where the system can exchange two names, there is a whole folder under `path` at any moment. Throws `cannotWrite`.
   public static func replaceFolder(_ path: String, with finished: String) throws {
+    if mt_exchange_names(path, finished) == 0 {
+      removeTree(finished)
+      return
+    }
     let old = finished + ".old"
     removeTree(old)
     if exists(path), rename(path, old) != 0 {

@@ -137,10 +137,11 @@ struct BloscChunk {
     case 1:
       guard mt_lz4_decode(source, packed.count, output, target.count) == target.count else { throw Self.damaged }
     case 3: try Zlib.inflate(packed, into: target)
+    case 4: guard try Zstandard.decompress(packed, into: target) else { throw Self.damaged }
     case let codec:
-      let name = [2: "Snappy", 4: "Zstandard"][codec] ?? "number \(codec)"
+      let name = codec == 2 ? "Snappy" : "number \(codec)"
       throw Failure(
-        .badInput, "is compressed with Blosc's codec \(name); BloscLZ, LZ4, LZ4HC and zlib can be read",
+        .badInput, "is compressed with Blosc's codec \(name); BloscLZ, LZ4, LZ4HC, zlib and Zstandard can be read",
         hint: "preprocess the dataset again")
     }
   }

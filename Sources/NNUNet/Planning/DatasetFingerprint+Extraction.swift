@@ -23,7 +23,7 @@ extension DatasetFingerprint {
     let cases = dataset.cases
     let draws = samples / cases.count
     let state = Mutex((found: [Int: CaseFingerprint](), failures: [Int: Failure]()))
-    try Basics.CaseWorkers.run(cases.count, limit: limit) {
+    try CaseWorkers.run(cases.count, limit: limit) {
       CaseMemory.ofReading(cases[$0].images, reader: reader)
     } failed: { index, failure in
       state.withLock { $0.failures[index] = failure.located(in: cases[index].images[0]) }

@@ -24,7 +24,7 @@ public struct DatasetIntegrity: Sendable {
     let cases = dataset.cases
     let channels = dataset.description.channelCount
     let found = Mutex([Int: CaseFindings]())
-    try Basics.CaseWorkers.run(cases.count, limit: limit) {
+    try CaseWorkers.run(cases.count, limit: limit) {
       CaseMemory.ofReading(cases[$0].images, reader: reader)
     } failed: { index, failure in
       found.withLock { $0[index] = CaseFindings(problems: [failure]) }

@@ -3,7 +3,7 @@ import Checkpoints
 import Imaging
 
 /// What the first stage of a cascade leaves for the second: `predicted_next_stage/CONFIGURATION/CASE.npz`, one array
-/// `seg` (Z, Y, X) on the second stage's grid.
+/// `seg` (Z, Y, X) on the second stage's grid; or nnU-Net's `CASE.b2nd`, which is that array.
 enum NextStage {
   /// - Parameter modelFolder: of the first stage and one fold, or of all folds.
   static func folder(modelFolder: String, configuration: String) -> String {
@@ -22,22 +22,27 @@ enum NextStage {
     try writer.commit()
   }
 
+  /// The file of a case: this program's `.npz` or nnU-Net's `.b2nd`, the newer one of both; nil where there is none.
+  static func file(folder: String, identifier: String) -> String? {
+    let stem = Path.join(folder, identifier)
+    return [stem + ".npz", stem + ".b2nd"].filter(Path.isFile)
+      .max { Path.modificationTime($0) ?? 0 < Path.modificationTime($1) ?? 0 }
+  }
+
   /// Reads what this program or nnU-Net has written. Throws `missingInput` and `badInput`.
   static func read(folder: String, identifier: String) throws -> Volume<Int16> {
-    let path = Path.join(folder, identifier + ".npz")
-    guard Path.isFile(path) else {
-      let isBlosc = Path.isFile(Path.join(folder, identifier + ".b2nd"))
+    guard let path = file(folder: folder, identifier: identifier) else {
       throw Failure(
-        .missingInput, "the previous stage has left no segmentation of \(identifier)", file: path,
-        hint: isBlosc
-          ? "there is one in nnU-Net's .b2nd format; repeat the previous stage's validation: microtome train ... --val"
-          : "train and validate all folds of the previous stage with the same trainer and plans first")
+        .missingInput, "the previous stage has left no segmentation of \(identifier)",
+        file: Path.join(folder, identifier + ".npz"),
+        hint: "train and validate all folds of the previous stage with the same trainer and plans first")
     }
     return try locating(path) {
-      let tensor = try NPZFile(path: path).tensor(named: "seg")
+      let tensor =
+        path.hasSuffix(".npz") ? try NPZFile(path: path).tensor(named: "seg") : try BloscArray(path: path).tensor()
       // A channel axis of length 1 does no harm.
       let shape = tensor.shape.count == 4 && tensor.shape[0] == 1 ? Array(tensor.shape[1...]) : tensor.shape
-      guard shape.count == 3 else { throw Failure(.badInput, "\"seg\" has the shape \(tensor.shape), not (Z, Y, X)") }
+      guard shape.count == 3 else { throw Failure(.badInput, "has the shape \(tensor.shape), not (Z, Y, X)") }
       return Volume(
         shape: Shape3D(shape[0], shape[1], shape[2]), elements: try tensor.integers().map { Int16(clamping: $0) })
     }

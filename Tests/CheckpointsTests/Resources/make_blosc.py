@@ -35,6 +35,12 @@ def main():
         blosc2.asarray(
             values(dtype), urlpath=path, mode="w", chunks=(1, 8, 16, 18), blocks=(1, 4, 8, 10),
             cparams=blosc2.CParams(codec=kind, clevel=5, filters=[filter], nthreads=1))
+    # What nnU-Net leaves for the next stage of a cascade: (Z, Y, X), all parameters the library's own.
+    path = f"{FOLDER}/stage.b2nd"
+    if os.path.exists(path):
+        os.remove(path)
+    labels = (np.arange(9 * 16 * 12) // 5 % 3).astype(np.uint8).reshape(9, 16, 12)
+    blosc2.asarray(labels, urlpath=path, chunks=None, blocks=None)
 
 
 if __name__ == "__main__":
