@@ -99,7 +99,8 @@ let package = Package(
       resources: [.copy("Resources")]),
     tests(
       "Training",
-      uses: ["NNUNet", "Reporting", "Inference", "Engines", "Networks", "Checkpoints", "Imaging", "Basics"]),
+      uses: ["NNUNet", "Reporting", "Inference", "Engines", "Networks", "Checkpoints", "Imaging", "Basics"],
+      resources: [.copy("Resources")]),
     tests(
       "TotalSegmentator",
       uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],

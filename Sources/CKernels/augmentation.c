@@ -54,6 +54,16 @@ void mt_affine_row(float *out, const float *source, const int64_t shape[3], cons
   }
 }
 
+MT_MULTIVERSION
+void mt_affine_nearest_row(float *out, const float *source, const int64_t shape[3], const double start[3],
+                           const double step[3], size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    point p = locate(start, step, i);
+    int64_t z = p.z + (p.fz > 0.5f), y = p.y + (p.fy > 0.5f), x = p.x + (p.fx > 0.5f);
+    out[i] = has(shape, z, y, x) ? source[(z * shape[1] + y) * shape[2] + x] : 0;
+  }
+}
+
 // The label with the largest share of a point's weight.
 static int16_t elect(const int16_t labels[8], point p) {
   int16_t known[8];

@@ -1,4 +1,6 @@
-// The update of parameters: one pass over parameters, momenta and gradients.
+// The update of parameters: one pass over parameters, gradients and what the optimiser remembers.
+#include <math.h>
+
 #include "dispatch.h"
 #include "kernels_training.h"
 
@@ -28,5 +30,45 @@ void mt_descend(
     float step = momentum * momenta[i] + slope;
     momenta[i] = step;
     parameters[i] -= rate * (slope + momentum * step);
+  }
+}
+
+MT_MULTIVERSION
+void mt_adam(float *restrict parameters, float *restrict first, float *restrict second, float *restrict largest,
+             const float *restrict gradients, size_t count, const mt_adam_step *step) {
+  const mt_adam_step s = *step;
+  for (size_t i = 0; i < count; i++) {
+    float value = parameters[i];
+    float slope = gradients[i] * s.factor + s.decay * value;
+    float m = first[i] + s.first_share * (slope - first[i]);
+    float v = s.second_kept * second[i] + s.second_share * slope * slope;
+    first[i] = m;
+    second[i] = v;
+    if (largest) {
+      v = v > largest[i] ? v : largest[i];
+      largest[i] = v;
+    }
+    parameters[i] = s.shrink * value - s.rate * m / (sqrtf(v) * s.second_correction + s.epsilon);
+  }
+}
+
+MT_MULTIVERSION
+void mt_adan(float *restrict parameters, float *restrict before, float *restrict m, float *restrict v,
+             float *restrict n, const float *restrict gradients, size_t count, const mt_adan_step *step) {
+  const mt_adan_step s = *step;
+  for (size_t i = 0; i < count; i++) {
+    float slope = gradients[i] * s.factor;
+    float change = slope - before[i];
+    float ahead = slope + s.ahead * change;
+    // The shares are 0 in a parameter's first step.
+    float mean = m[i] + s.a * (slope - m[i]);
+    float trend = v[i] + s.b * (change - v[i]);
+    float square = n[i] + s.c * (ahead * ahead - n[i]);
+    before[i] = slope;
+    m[i] = mean;
+    v[i] = trend;
+    n[i] = square;
+    float direction = mean * s.m_correction + s.ahead * trend * s.v_correction;
+    parameters[i] = (parameters[i] - s.rate * direction / (sqrtf(square * s.n_correction) + s.epsilon)) * s.shrink;
   }
 }

@@ -15,7 +15,9 @@ extension ReferenceEngine: TrainingEngine {
 final class ReferenceTrainable: TrainableNetwork {
   let graph: Graph
   private var values: [String: [Float]] = [:]
-  private var buffers: [String: [Float]] = [:]
+  /// By the optimiser's name of the array, then by parameter.
+  private var state: [String: [String: [Float]]] = [:]
+  private var steps: [String: Int] = [:]
   private var gradients: [String: [Float]] = [:]
   private var dropout = ChannelDropout()
   /// Of the last forward pass: every value, and what dropout multiplied the channels with.
@@ -25,7 +27,7 @@ final class ReferenceTrainable: TrainableNetwork {
 
   init(_ graph: Graph, parameters: [String: Tensor]) throws {
     self.graph = graph
-    try restore(parameters: parameters, momenta: [:])
+    try restore(parameters: parameters, state: OptimizerState())
   }
 
   var precision: Precision { .fp32 }
@@ -129,30 +131,37 @@ final class ReferenceTrainable: TrainableNetwork {
     let norm = squares.squareRoot() * rule.gradientFactor
     guard norm.isFinite else { return norm }
     let factor = rule.gradientFactor * rule.clippingFactor(norm: norm)
+    let names = rule.optimizer.arrayNames
     for (name, gradient) in gradients {
       guard var parameter = values[name] else { continue }
-      var buffer = buffers[name] ?? [Float](repeating: 0, count: gradient.count)
+      let count = steps[name, default: 0] + 1
+      var arrays = names.map { state[$0]?[name] ?? [Float](repeating: 0, count: gradient.count) }
       for index in gradient.indices {
-        let slope = Double(gradient[index]) * factor + rule.decay * Double(parameter[index])
-        let momentum = rule.momentum * Double(buffer[index]) + slope
-        buffer[index] = Float(momentum)
-        parameter[index] = Float(Double(parameter[index]) - rule.rate * (slope + rule.momentum * momentum))
+        var memory = arrays.map { Double($0[index]) }
+        parameter[index] = Float(
+          rule.step(Double(parameter[index]), slope: Double(gradient[index]) * factor, &memory, count: count))
+        for place in memory.indices { arrays[place][index] = Float(memory[place]) }
       }
       values[name] = parameter
-      buffers[name] = buffer
+      steps[name] = count
+      for (array, values) in zip(names, arrays) { state[array, default: [:]][name] = values }
     }
+    if !rule.optimizer.countsSteps { steps = [:] }
     return norm
   }
 
   func parameters() throws -> [String: Tensor] { try tensors(values) }
 
-  func momenta() throws -> [String: Tensor] { try tensors(buffers) }
+  func optimizerState() throws -> OptimizerState {
+    OptimizerState(arrays: try state.mapValues(tensors), steps: steps)
+  }
 
-  func restore(parameters: [String: Tensor], momenta: [String: Tensor]) throws {
-    try graph.check(parameters: parameters, momenta: momenta)
+  func restore(parameters: [String: Tensor], state: OptimizerState) throws {
+    try graph.check(parameters: parameters, state: state)
     let names = Set(graph.parameters.map(\.name))
     values = parameters.filter { names.contains($0.key) }.mapValues { $0.floats() }
-    buffers = momenta.mapValues { $0.floats() }
+    self.state = state.arrays.mapValues { $0.mapValues { $0.floats() } }
+    steps = state.steps
     gradients = [:]
   }
 
@@ -167,11 +176,43 @@ final class ReferenceTrainable: TrainableNetwork {
 }
 
 extension GradientDescent {
-  /// What gradients are multiplied with so that their norm stays within the limit.
-  func clippingFactor(norm: Double) -> Double {
-    guard let normLimit else { return 1 }
-    return min(1, normLimit / (norm + 1e-6))
+  /// What becomes of one number; the formulas as they are written.
+  ///
+  /// - Parameters:
+  ///   - slope: its gradient, clipped.
+  ///   - memory: what the optimiser remembers of it, in the order of `arrayNames`.
+  ///   - count: the steps it has taken, this one included.
+  fileprivate func step(_ value: Double, slope: Double, _ memory: inout [Double], count: Int) -> Double {
+    func correction(_ kept: Double) -> Double { Optimizer.correction(kept, count) }
+    switch optimizer {
+    case .nesterov(let momentum):
+      let slope = slope + decay * value
+      memory[0] = momentum * memory[0] + slope
+      return value - rate * (slope + momentum * memory[0])
+    case .adam(let adam):
+      let slope = adam.isDecoupled ? slope : slope + decay * value
+      let value = adam.isDecoupled ? value * (1 - rate * decay) : value
+      memory[0] += (1 - adam.beta1) * (slope - memory[0])
+      memory[1] = adam.beta2 * memory[1] + (1 - adam.beta2) * slope * slope
+      if adam.keepsLargest { memory[2] = max(memory[2], memory[1]) }
+      let square = adam.keepsLargest ? memory[2] : memory[1]
+      let divisor = (square * correction(adam.beta2)).squareRoot() + adam.epsilon
+      return value - rate * correction(adam.beta1) * memory[0] / divisor
+    case .adan(let adan):
+      if count > 1 {
+        let change = slope - memory[0]
+        let ahead = slope + (1 - adan.b) * change
+        memory[1] += adan.a * (slope - memory[1])
+        memory[2] += adan.b * (change - memory[2])
+        memory[3] += adan.c * (ahead * ahead - memory[3])
+      }
+      memory[0] = slope
+      let divisor = (memory[3] * correction(1 - adan.c)).squareRoot() + adan.epsilon
+      let direction = memory[1] * correction(1 - adan.a) + (1 - adan.b) * memory[2] * correction(1 - adan.b)
+      return (value - rate * direction / divisor) / (1 + rate * decay)
+    }
   }
+
 }
 
 extension Graph {
@@ -183,7 +224,7 @@ extension Graph {
   }
 
   /// Throws `badInput` when a parameter is missing or something has the wrong shape.
-  func check(parameters: [String: Tensor], momenta: [String: Tensor]) throws {
+  func check(parameters: [String: Tensor], state: OptimizerState) throws {
     var shapes: [String: [Int]] = [:]
     for parameter in self.parameters {
       shapes[parameter.name] = parameter.shape
@@ -191,8 +232,10 @@ extension Graph {
         throw Failure(.badInput, "\(parameter.name) is missing, or has another shape than \(parameter.shape)")
       }
     }
-    for (name, buffer) in momenta where shapes[name] != buffer.shape {
-      throw Failure(.badInput, "the momentum of \(name) does not belong to this network")
+    for (kind, arrays) in state.arrays {
+      for (name, array) in arrays where shapes[name] != array.shape {
+        throw Failure(.badInput, "the optimizer's \(kind) of \(name) does not belong to this network")
+      }
     }
   }
 }

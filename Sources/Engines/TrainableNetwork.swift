@@ -48,10 +48,10 @@ public protocol TrainableNetwork: AnyObject {
 
   /// Copies of the parameters as they are now, by name.
   func parameters() throws -> [String: Tensor]
-  /// Copies of the momentum buffers, by the name of their parameter; only of those that have been updated.
-  func momenta() throws -> [String: Tensor]
-  /// Replaces parameters and momentum buffers.
-  func restore(parameters: [String: Tensor], momenta: [String: Tensor]) throws
+  /// Copies of what the optimiser remembers of the parameters that have been updated.
+  func optimizerState() throws -> OptimizerState
+  /// Replaces parameters and what the optimiser remembers. Throws `badInput` when they do not belong to the network.
+  func restore(parameters: [String: Tensor], state: OptimizerState) throws
 }
 
 /// An array in memory that somebody else owns: contiguous, single precision.
@@ -62,28 +62,5 @@ public struct HostArray {
   public init(shape: [Int], values: UnsafeBufferPointer<Float>) {
     self.shape = shape
     self.values = values
-  }
-}
-
-/// Stochastic gradient descent with Nesterov momentum, as PyTorch's SGD does it:
-/// g += decay p; b = g at first, else momentum b + g; p -= rate (g + momentum b).
-public struct GradientDescent: Sendable {
-  public var rate: Double
-  public var momentum: Double
-  public var decay: Double
-  /// Gradients are scaled by limit / (norm + 1e-6) where that is less than 1; nil never scales.
-  public var normLimit: Double?
-  /// Gradients are multiplied by this before anything else: 1 / the loss scale, where the loss was scaled so that
-  /// half-precision gradients do not vanish.
-  public var gradientFactor: Double
-
-  public init(
-    rate: Double, momentum: Double = 0.99, decay: Double = 3e-5, normLimit: Double? = 12, gradientFactor: Double = 1
-  ) {
-    self.rate = rate
-    self.momentum = momentum
-    self.decay = decay
-    self.normLimit = normLimit
-    self.gradientFactor = gradientFactor
   }
 }

@@ -32,6 +32,10 @@ struct TrainingSession {
     run.options.compile = CompileOptions(
       device: try device(of: engine), precision: arguments.precision, threads: arguments.threads)
     let reporter = TrainingReporter(showsProgress: !arguments.hidesProgress)
+    if run.task.variant.isBenchmark {
+      _ = try run.benchmark(try engine ?? trainingEngine(), report: reporter.report)
+      return
+    }
     _ = try run.run(
       trainingEngine: { try engine ?? trainingEngine() },
       inferenceEngine: { try validationEngine(fallback: engine) }, report: reporter.report)

@@ -1,4 +1,6 @@
+import Basics
 import Checkpoints
+import Foundation
 import Networks
 import TestSupport
 import Testing
@@ -75,6 +77,29 @@ struct GradientCase: Sendable, CustomTestStringConvertible {
     },
     GradientCase("upsampling nearest 2D", [1, 2, 3, 2]) { [$0.upsampling($1, name: "up", factors: [2, 3], .nearest)] },
     GradientCase("dropout", [2, 2, 3, 2]) { [$0.dropout($1, name: "drop", probability: 0.4)] },
+    GradientCase("convolution 3D, stride 2", [1, 2, 4, 5, 3]) {
+      [$0.convolution($1, name: "op", outputChannels: 2, kernel: [3, 3, 3], stride: [2, 2, 2], bias: true)]
+    },
+    GradientCase("convolution 3D, flat kernel", [2, 1, 2, 4, 4]) {
+      [$0.convolution($1, name: "op", outputChannels: 3, kernel: [1, 3, 3], stride: [1, 2, 2], bias: false)]
+    },
+    GradientCase("instance norm 2D", [2, 2, 4, 3]) { [$0.instanceNorm($1, name: "norm", epsilon: 1e-5)] },
+    GradientCase("group norm without parameters", [2, 2, 3, 2, 3]) {
+      [$0.groupNorm($1, name: "norm", groups: 2, epsilon: 1e-4, affine: false)]
+    },
+    GradientCase("batch norm 2D, leaky ReLU", [2, 2, 4, 3]) {
+      let norm = $0.batchNorm($1, name: "norm", epsilon: 1e-5)
+      // Nearly straight: some value is always so close to the bend that differences step over it.
+      return [$0.leakyReLU(norm, name: "nonlin", slope: 0.97)]
+    },
+    GradientCase("batch norm without parameters", [2, 2, 3, 2, 3]) {
+      [$0.batchNorm($1, name: "norm", epsilon: 1e-4, affine: false)]
+    },
+    GradientCase("concatenation 3D", [2, 2, 2, 3, 2]) {
+      let active = $0.leakyReLU($1, name: "nonlin", slope: 0.3)
+      return [$0.concatenation([$1, active], name: "concatenation")]
+    },
+    GradientCase("dropout 3D", [2, 3, 2, 3, 2]) { [$0.dropout($1, name: "drop", probability: 0.25)] },
     GradientCase("two outputs", [2, 2, 4, 4]) {
       let half = $0.convolution($1, name: "down", outputChannels: 6, kernel: [3, 3], stride: [2, 2], bias: true)
       let head = $0.convolution(half, name: "head", outputChannels: 2, kernel: [1, 1], bias: true)
@@ -151,6 +176,62 @@ struct GradientCase: Sendable, CustomTestStringConvertible {
         let expected = try (loss(step) - loss(-step)) / Double(2 * step)
         #expect(abs(expected - Double(computed[index])) < 0.01 * abs(expected) + 0.02, "\(name)[\(index)]")
       }
+    }
+  }
+}
+
+/// What PyTorch makes of a `GradientCase`: Resources/make_operators.py has computed it with autograd in float64.
+struct OperatorGolden: Sendable, CustomTestStringConvertible {
+  let example: GradientCase
+  let outputs: [[Float]]
+  let gradients: [String: [Float]]
+
+  var testDescription: String { example.name }
+
+  static let all: [OperatorGolden] = {
+    do {
+      let url = try #require(Bundle.module.url(forResource: "Resources/operators", withExtension: "json"))
+      let goldens = try #require(JSON.read(url.path).array)
+      return try GradientCase.all.map { example in
+        let json = try #require(goldens.first { $0["name"]?.string == example.name }, "\(example.name)")
+        let outputs = try #require(json["outputs"]?.array).map { ($0.doubles ?? []).map(Float.init) }
+        let gradients = try #require(json["gradients"]?.object).members.map {
+          ($0.key, ($0.value.doubles ?? []).map(Float.init))
+        }
+        return OperatorGolden(
+          example: example, outputs: outputs, gradients: Dictionary(uniqueKeysWithValues: gradients))
+      }
+    } catch {
+      Issue.record(error)
+      return []
+    }
+  }()
+
+  /// Float32 against float64.
+  func check(on engine: any TrainingEngine) throws {
+    let graph = example.graph
+    let network = try engine.makeTrainable(
+      graph, parameters: formulaWeights(graph), options: CompileOptions(precision: .fp32))
+    let input = (0..<example.shape.reduce(1, *)).map { Float(cosine(0.5 * Double($0))) }
+    let computed = try input.withUnsafeBufferPointer {
+      try network.forward($0, shape: example.shape, wanted: graph.outputs.map { _ in true }, isTraining: true)
+        .map { Array($0!.values) }
+    }
+    #expect(computed.count == outputs.count)
+    for (one, other) in zip(computed, outputs) {
+      #expect(one.count == other.count && largestDifference(one, other) < 2e-5)
+    }
+    let seeds = outputs.enumerated().map { output, values in
+      values.indices.map { Float(sine(0.3 * Double($0) + Double(output))) }
+    }
+    try withBuffers(seeds) { try network.backward($0) }
+    try network.update(GradientDescent(rate: 0, momentum: 0.9, decay: 0, normLimit: nil))
+    let found = try network.momenta()
+    #expect(Set(found.keys) == Set(gradients.keys))
+    for (name, expected) in gradients {
+      let values = try #require(found[name]).floats()
+      let scale = max(1, expected.map(abs).max() ?? 1)
+      #expect(values.count == expected.count && largestDifference(values, expected) < 1e-4 * scale, "\(name)")
     }
   }
 }

@@ -11,6 +11,14 @@ import Testing
     try example.check(on: ReferenceEngine())
   }
 
+  @Test(arguments: OperatorGolden.all) func operatorsAreAutograds(golden: OperatorGolden) throws {
+    try golden.check(on: ReferenceEngine())
+  }
+
+  @Test(arguments: OptimizerGolden.all) func optimizersStepAsPyTorch(golden: OptimizerGolden) throws {
+    try golden.check(on: ReferenceEngine())
+  }
+
   /// One step of a network with a single parameter for each number, against PyTorch's SGD.
   @Test(.enabled(if: ReferenceData.isPresent, ReferenceData.absence)) func stepsAsPyTorch() throws {
     try checkDescent(on: ReferenceEngine())

@@ -68,6 +68,14 @@ import Testing
     try example.check(on: engine)
   }
 
+  @Test(arguments: OperatorGolden.all) func operatorsAreAutograds(golden: OperatorGolden) throws {
+    for engine in [engine, plain] { try golden.check(on: engine) }
+  }
+
+  @Test(arguments: OptimizerGolden.all) func optimizersStepAsPyTorch(golden: OptimizerGolden) throws {
+    for engine in [engine, plain] { try golden.check(on: engine) }
+  }
+
   @Test(.enabled(if: ReferenceData.isPresent, ReferenceData.absence)) func stepsAsPyTorch() throws {
     for engine in [engine, plain] { try checkDescent(on: engine) }
   }

@@ -57,7 +57,7 @@ import Testing
   @Test func trainersAreKnownByName() throws {
     #expect(try TrainerVariant.named("nnUNetTrainer_5epochs").epochs == 5)
     #expect(try TrainerVariant.named("nnUNetTrainerTopk10LossLS01").labelSmoothing == 0.1)
-    for name in ["nnUNetTrainr", "nnUNetTrainerAdam", "nnUNetTrainerDA5"] {
+    for name in ["nnUNetTrainr", "nnUNetTrainerRAdam", "nnUNet_Primus_S_Trainer"] {
       let failure = #expect(throws: Failure.self) { try TrainerVariant.named(name) }
       #expect(failure?.kind == .usage)
       #expect(failure?.hint?.contains("nnUNetTrainer_250epochs") == true)

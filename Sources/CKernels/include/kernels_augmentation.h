@@ -24,6 +24,21 @@ void mt_scale_clamp(float *values, size_t count, float scale, float shift, float
 // x = ((sign * x - low) / range)^gamma * range + low; sums: of the results less `centre`, and of their squares
 void mt_gamma(float *values, size_t count, float sign, float low, float range, float gamma, double centre,
               double sums[2]);
+// row[i] += (factor * profile[i] - low) * scale
+void mt_add_bump_row(float *row, const float *profile, float factor, float low, float scale, size_t count);
+// With the weight (factor * profile[i] - low) * scale, from the row to minimum + range * ((row - minimum) / range)^gamma.
+void mt_local_gamma_row(float *row, const float *profile, float factor, float low, float scale, float minimum,
+                        float range, float gamma, size_t count);
+// Adds `strength` times the difference to the neighbours in the row, which repeats its ends, and in the rows beside it.
+void mt_sharpen_row(float *out, const float *row, const float *const *beside, size_t neighbours, float strength,
+                    size_t count);
+enum { MT_MEDIAN_LARGEST = 7 };
+// The median of the box around each voxel (the upper one of two), (Z, Y, X), continued by reflection with the outermost
+// voxels repeated. Boxes have 1...MT_MEDIAN_LARGEST voxels along each axis; even ones reach further to lower indices.
+void mt_median(float *out, const float *source, const int64_t shape[3], const int64_t window[3]);
+// The value of the nearest voxel at points as for `mt_affine_row`, 0 outside.
+void mt_affine_nearest_row(float *out, const float *source, const int64_t shape[3], const double start[3],
+                           const double step[3], size_t count);
 // Adds normally distributed numbers; `first` says where in the stream of `key` they begin.
 void mt_add_noise(float *values, size_t count, float deviation, uint64_t key, uint64_t first);
 // x = 0 where the label is negative

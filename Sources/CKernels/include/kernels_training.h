@@ -44,4 +44,24 @@ double mt_square_sum(const float *x, size_t count);
 void mt_descend(float *parameters, float *momenta, const float *gradients, size_t count, float factor, float decay,
                 float momentum, float rate);
 
+/// The numbers of a step of Adam: `factor` times the gradient plus `decay` times the parameter is the slope; the moments
+/// follow it by their shares; parameters are multiplied by `shrink` and lose rate m / (sqrt(v) second_correction + epsilon).
+typedef struct {
+  float factor, decay, shrink, first_share, second_kept, second_share, rate, second_correction, epsilon;
+} mt_adam_step;
+
+/// One step of Adam; `largest` is NULL where the largest second moments are not kept.
+void mt_adam(float *parameters, float *first, float *second, float *largest, const float *gradients, size_t count,
+             const mt_adam_step *step);
+
+/// The numbers of a step of Adan: the shares by which its three averages follow, what they are multiplied with because
+/// they began as 0, the share of the gradient's change that is looked ahead, and what decay multiplies with.
+typedef struct {
+  float factor, a, b, c, ahead, m_correction, v_correction, n_correction, rate, epsilon, shrink;
+} mt_adan_step;
+
+/// One step of Adan; `before` is the gradient of the step before.
+void mt_adan(float *parameters, float *before, float *m, float *v, float *n, const float *gradients, size_t count,
+             const mt_adan_step *step);
+
 #endif

@@ -3,8 +3,8 @@ import CKernels
 import Checkpoints
 import Networks
 
-/// A network's parameters on a device: one block of memory for each of parameters, gradients and momenta, so that
-/// all of them can be changed in one go.
+/// A network's parameters on a device: one block of memory for each of parameters, gradients and the arrays of the
+/// optimiser, so that all of them can be changed in one go.
 final class TorchParameters {
   let context: TorchContext
   private let graph: Graph
@@ -15,15 +15,18 @@ final class TorchParameters {
   }
   private var places: [String: Place] = [:]
   /// In single precision.
-  private let values: TorchTensor
+  let values: TorchTensor
   private var views: [String: TorchTensor] = [:]
   /// Copies in the type that activations have, where that is another.
   private var halves: TorchTensor?
   private var halfViews: [String: TorchTensor] = [:]
   private var gradients: TorchTensor?
-  private var momenta: TorchTensor?
   private var withGradient: Set<String> = []
-  private var withMomentum: Set<String> = []
+  /// What the optimiser remembers, by its name for it; zeros where it remembers nothing yet.
+  private var state: [String: TorchTensor] = [:]
+  /// The steps of the parameters that have been updated.
+  private var steps: [String: Int] = [:]
+  private var countsSteps = false
 
   init(_ graph: Graph, _ context: TorchContext) throws {
     self.graph = graph
@@ -91,8 +94,6 @@ final class TorchParameters {
     withGradient = []
     if gradients == nil {
       gradients = try context.library.empty(values.shape, on: context.device)
-      momenta = try context.library.empty(values.shape, on: context.device)
-      try momenta?.fillWithZeros()
     }
     // What has no gradient must not count in the norm.
     try gradients?.fillWithZeros()
@@ -119,40 +120,48 @@ final class TorchParameters {
 
   /// Clips and takes one step; returns the norm before clipping.
   func update(_ rule: GradientDescent) throws -> Double {
-    guard let gradients, let momenta, !withGradient.isEmpty else { return 0 }
+    guard let gradients, !withGradient.isEmpty else { return 0 }
     let norm = try self.norm(of: gradients) * rule.gradientFactor
     guard norm.isFinite else { return norm }
     let factor = rule.gradientFactor * rule.clippingFactor(norm: norm)
-    withMomentum.formUnion(withGradient)
-    guard context.usesOwnKernels else {
-      try updateInLibrary(rule, factor: factor, gradients, momenta)
-      return norm
-    }
-    let (p, m, g) = (try values.values, try momenta.values, try gradients.values)
-    for range in ranges {
-      context.library.parallel(range.count, grain: 1 << 14) { part in
-        let start = range.lowerBound + part.lowerBound
-        mt_descend(
-          p + start, m + start, g + start, part.count, Float(factor), Float(rule.decay), Float(rule.momentum),
-          Float(rule.rate))
-      }
+    let arrays = try rule.optimizer.arrayNames.map(stateBlock)
+    countsSteps = rule.optimizer.countsSteps
+    for name in withGradient { steps[name, default: 0] += 1 }
+    if context.usesOwnKernels {
+      try step(rule, factor: factor, gradients, arrays, stretches)
+    } else {
+      try stepInLibrary(rule, factor: factor, gradients, arrays, stretches)
     }
     return norm
   }
 
-  /// Where the parameters with gradients lie; those that touch as one.
-  private var ranges: [Range<Int>] {
-    var ranges: [Range<Int>] = []
+  private func stateBlock(_ name: String) throws -> TorchTensor {
+    if let block = state[name] { return block }
+    let block = try context.library.empty(values.shape, on: context.device)
+    try block.fillWithZeros()
+    state[name] = block
+    return block
+  }
+
+  /// Parameters with gradients that lie side by side, and the steps they have taken, the next one included.
+  struct Stretch {
+    var range: Range<Int>
+    var steps: Int
+  }
+
+  private var stretches: [Stretch] {
+    var stretches: [Stretch] = []
     for parameter in graph.parameters where withGradient.contains(parameter.name) {
       guard let place = places[parameter.name] else { continue }
       let range = place.offset..<place.offset + (place.count + 15) / 16 * 16
-      if let last = ranges.last, last.upperBound == range.lowerBound {
-        ranges[ranges.count - 1] = last.lowerBound..<range.upperBound
+      let count = countsSteps ? steps[parameter.name] ?? 1 : 1
+      if let last = stretches.last, last.range.upperBound == range.lowerBound, last.steps == count {
+        stretches[stretches.count - 1].range = last.range.lowerBound..<range.upperBound
       } else {
-        ranges.append(range)
+        stretches.append(Stretch(range: range, steps: count))
       }
     }
-    return ranges
+    return stretches
   }
 
   private func norm(of gradients: TorchTensor) throws -> Double {
@@ -176,33 +185,15 @@ final class TorchParameters {
     return sums.reduce(0, +).squareRoot()
   }
 
-  private func updateInLibrary(
-    _ rule: GradientDescent, factor: Double, _ gradients: TorchTensor, _ momenta: TorchTensor
-  ) throws {
-    func parts(_ block: TorchTensor) throws -> TorchArgument {
-      .tensors(try ranges.map { try block.part(offset: $0.lowerBound, shape: [$0.count], strides: [1]) })
-    }
-    // The operator divides gradients by what loss was multiplied with.
-    let divisor = try [Float(1 / factor)].withUnsafeBufferPointer { values -> TorchTensor in
-      let tensor = try context.library.empty([1], on: context.device)
-      if let base = values.baseAddress { try tensor.copy(from: context.library.view(base, [1])) }
-      return tensor
-    }
-    try context.library.call(
-      "aten::_fused_sgd_",
-      [
-        parts(values), parts(gradients), parts(momenta), .number(rule.decay), .number(rule.momentum),
-        .number(rule.rate), .number(0), .truth(true), .truth(false), .truth(false), .optionalTensor(divisor), .nothing,
-      ], keeping: [])
-  }
-
   // MARK: Exchange
 
   func parameters() throws -> [String: Tensor] { try tensors(views, Set(views.keys)) }
 
-  func currentMomenta() throws -> [String: Tensor] {
-    guard let momenta else { return [:] }
-    return try tensors(views(of: momenta), withMomentum)
+  func optimizerState() throws -> OptimizerState {
+    let names = Set(steps.keys)
+    return OptimizerState(
+      arrays: try state.filter { _ in !names.isEmpty }.mapValues { try tensors(views(of: $0), names) },
+      steps: countsSteps ? steps : [:])
   }
 
   private func tensors(_ views: [String: TorchTensor], _ names: Set<String>) throws -> [String: Tensor] {
@@ -217,20 +208,16 @@ final class TorchParameters {
     return tensors
   }
 
-  /// Replaces parameters, and momenta by those given.
-  func load(_ parameters: [String: Tensor], momenta: [String: Tensor] = [:]) throws {
+  /// Replaces parameters, and what the optimiser remembers by what is given.
+  func load(_ parameters: [String: Tensor], state given: OptimizerState = OptimizerState()) throws {
     try load(parameters.filter { places[$0.key] != nil }, to: views)
     withGradient = []
-    withMomentum = []
-    if momenta.isEmpty {
-      try self.momenta?.fillWithZeros()
-    } else {
-      try clearGradients()
-      if let block = self.momenta {
-        try block.fillWithZeros()
-        try load(momenta, to: views(of: block))
-      }
-      withMomentum = Set(momenta.keys)
+    state = [:]
+    steps = given.steps
+    countsSteps = !given.steps.isEmpty
+    for (name, arrays) in given.arrays {
+      try load(arrays, to: views(of: stateBlock(name)))
+      steps.merge(arrays.keys.map { ($0, 0) }) { counted, _ in counted }
     }
   }
 

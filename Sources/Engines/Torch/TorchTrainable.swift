@@ -19,7 +19,7 @@ final class TorchTrainable: TrainableNetwork {
     self.precision = precision
     self.notes = notes
     self.context = context
-    try graph.check(parameters: parameters, momenta: [:])
+    try graph.check(parameters: parameters, state: OptimizerState())
     parameterBlock = try TorchParameters(graph, context)
     executor = TorchExecutor(graph, parameters: parameterBlock, context: context)
     try parameterBlock.load(parameters)
@@ -58,10 +58,10 @@ final class TorchTrainable: TrainableNetwork {
 
   func parameters() throws -> [String: Tensor] { try parameterBlock.parameters() }
 
-  func momenta() throws -> [String: Tensor] { try parameterBlock.currentMomenta() }
+  func optimizerState() throws -> OptimizerState { try parameterBlock.optimizerState() }
 
-  func restore(parameters: [String: Tensor], momenta: [String: Tensor]) throws {
-    try graph.check(parameters: parameters, momenta: momenta)
-    try parameterBlock.load(parameters, momenta: momenta)
+  func restore(parameters: [String: Tensor], state: OptimizerState) throws {
+    try graph.check(parameters: parameters, state: state)
+    try parameterBlock.load(parameters, state: state)
   }
 }

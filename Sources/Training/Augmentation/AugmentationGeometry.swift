@@ -14,15 +14,15 @@ public struct AugmentationGeometry: Sendable, Equatable {
   public let mirrorAxes: [Int]
   /// What is cropped from the image, (Z, Y, X).
   public let initialPatch: Shape3D
-  /// What is left of the patch where training does not augment: everything is cropped as the network sees it.
-  public let isActive: Bool
+  /// What is done to patches; with `.none`, everything is cropped as the network sees it.
+  public let augmentation: TrainerVariant.Augmentation
 
   /// - Parameter patch: (Z, Y, X) or (Y, X).
   public init(patch: [Int], variant: TrainerVariant) {
     isPlanar = patch.count == 2
     let shape = isPlanar ? Shape3D(1, patch[0], patch[1]) : Shape3D(patch[0], patch[1], patch[2])
     self.patch = shape
-    isActive = variant.augments
+    augmentation = variant.augmentation
     let (smallest, largest) = (patch.min() ?? 1, patch.max() ?? 1)
     let isFlat = !isPlanar && variant.allowsPlanarAugmentation && Double(largest) / Double(patch[0]) > 3
     turnsInPlane = isPlanar || isFlat
@@ -43,7 +43,9 @@ public struct AugmentationGeometry: Sendable, Equatable {
       initialPatch = shape
       return
     }
-    var initial = Self.enlarged(shape, rotation: rotation, isPlanar: isPlanar)
+    // By how much objects may grow: patches of so much less must fill the network's.
+    let least = augmentation == .strong ? 0.7 : 0.85
+    var initial = Self.enlarged(shape, rotation: rotation, isPlanar: isPlanar, least: least)
     if isFlat { initial.z = shape.z }
     initialPatch = initial
   }
@@ -53,14 +55,14 @@ public struct AugmentationGeometry: Sendable, Equatable {
     mirrorAxes.isEmpty ? nil : mirrorAxes.map { isPlanar ? $0 - 1 : $0 }
   }
 
-  /// A box that holds the patch turned about each axis by the largest angle, divided by 0.85.
-  private static func enlarged(_ patch: Shape3D, rotation: Double, isPlanar: Bool) -> Shape3D {
+  /// A box that holds the patch turned about each axis by the largest angle, divided by `least`.
+  private static func enlarged(_ patch: Shape3D, rotation: Double, isPlanar: Bool, least: Double) -> Shape3D {
     let angle = min(Double.pi / 2, abs(rotation))
     let (c, s) = (cosine(angle), sine(angle))
     let (x, y, z) = (Double(patch.z), Double(patch.y), Double(patch.x))
     var corners = [[x, y, z], [x, y * c + z * s, -y * s + z * c]]
     if !isPlanar { corners += [[x * c - z * s, y, x * s + z * c], [x * c + y * s, -x * s + y * c, z]] }
-    let sizes = (0..<3).map { axis in Int(corners.map { abs($0[axis]) }.reduce(0, max) / 0.85) }
+    let sizes = (0..<3).map { axis in Int(corners.map { abs($0[axis]) }.reduce(0, max) / least) }
     return Shape3D(isPlanar ? 1 : sizes[0], sizes[1], sizes[2])
   }
 }

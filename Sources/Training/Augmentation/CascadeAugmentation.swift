@@ -4,6 +4,8 @@ import Imaging
 /// forgive.
 struct CascadeAugmentation: Sendable {
   let isPlanar: Bool
+  /// The probability of each label to be changed where any is.
+  let share: Double
 
   /// - Parameter masks: one for each foreground label, zeros and ones.
   func apply(_ masks: inout [Volume<UInt8>], _ stream: inout RandomStream) {
@@ -13,7 +15,7 @@ struct CascadeAugmentation: Sendable {
 
   /// Dilates, erodes, closes or opens some labels; what a label gains, all others lose.
   private func operate(_ masks: inout [Volume<UInt8>], _ stream: inout RandomStream) {
-    for label in masks.indices.shuffled(using: &stream) where stream.chance(0.5) {
+    for label in masks.indices.shuffled(using: &stream) where stream.chance(share) {
       let operation = StructuringElement.Operator.allCases.randomElement(using: &stream) ?? .dilation
       let element = StructuringElement(radius: stream.uniform(1, 8), isPlanar: isPlanar)
       let before = masks[label]
@@ -29,7 +31,7 @@ struct CascadeAugmentation: Sendable {
 
   /// Removes one small component of some labels.
   private func removeComponents(_ masks: inout [Volume<UInt8>], _ stream: inout RandomStream) {
-    for label in masks.indices.shuffled(using: &stream) where stream.chance(0.5) {
+    for label in masks.indices.shuffled(using: &stream) where stream.chance(share) {
       let components = ConnectedComponents(of: masks[label], connectivity: .corners)
       let limit = 0.15 * Double(masks[label].shape.count)
       let small = components.sizes.indices.filter { Double(components.sizes[$0]) < limit }

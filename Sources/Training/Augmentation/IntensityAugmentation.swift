@@ -39,7 +39,7 @@ struct IntensityAugmentation: Sendable {
     }
     if stream.chance(0.25) {
       for channel in 0..<channels where stream.chance(0.5) {
-        let shape = lowShape(factor: stream.uniform(0.5, 1))
+        let shape = geometry.coarser(by: stream.uniform(0.5, 1))
         IntensityTransforms.lowResolution(values + channel * count, geometry.patch, lowShape: shape)
       }
     }
@@ -52,15 +52,6 @@ struct IntensityAugmentation: Sendable {
   }
 
   private func isBlurred(_ axis: Int) -> Bool { axis > 0 || !geometry.isPlanar }
-
-  /// The coarser grid; the first axis of flat patches is kept.
-  private func lowShape(factor: Double) -> Shape3D {
-    let sizes = (0..<3).map { axis in
-      axis == 0 && geometry.turnsInPlane
-        ? geometry.patch.z : max(1, Int((Double(geometry.patch[axis]) * factor).rounded(.toNearestOrEven)))
-    }
-    return Shape3D(sizes[0], sizes[1], sizes[2])
-  }
 
   /// Below 1 or above, each with probability one half.
   static func around1(_ low: Double, _ high: Double, _ stream: inout RandomStream) -> Double {

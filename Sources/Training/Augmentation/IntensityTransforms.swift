@@ -111,11 +111,17 @@ enum IntensityTransforms {
     mt_scale_clamp(values, count, factor, 0, -.infinity, .infinity)
   }
 
-  /// Moves values away from the mean, or towards it, within the range they had.
-  static func contrast(_ values: UnsafeMutablePointer<Float>, count: Int, factor: Float) {
+  /// Adds.
+  static func shift(_ values: UnsafeMutablePointer<Float>, count: Int, by offset: Float) {
+    mt_scale_clamp(values, count, 1, offset, -.infinity, .infinity)
+  }
+
+  /// Moves values away from the mean, or towards it, within the range they had if `keepsRange`.
+  static func contrast(_ values: UnsafeMutablePointer<Float>, count: Int, factor: Float, keepsRange: Bool = true) {
     let moments = Moments(values, count: count)
     let shift = Float(moments.mean * (1 - Double(factor)))
-    mt_scale_clamp(values, count, factor, shift, moments.low, moments.high)
+    let (low, high) = keepsRange ? (moments.low, moments.high) : (-.infinity, .infinity)
+    mt_scale_clamp(values, count, factor, shift, low, high)
   }
 
   /// A power of the values brought to 0...1 and back, with mean and deviation restored; of the negated values if

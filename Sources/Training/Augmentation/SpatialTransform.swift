@@ -69,16 +69,17 @@ struct SpatialTransform: Sendable, Equatable {
     return Rows(origin: (0..<3).map { origin[$0] - Double(box.lower[$0]) }, matrix: matrix)
   }
 
-  /// One channel, linear, with zeros outside of the source.
+  /// One channel, linear or of the nearest voxels, with zeros outside of the source.
   static func apply(
-    _ rows: Rows, image source: UnsafePointer<Float>, _ shape: Shape3D, to out: UnsafeMutablePointer<Float>,
-    _ result: Shape3D
+    _ rows: Rows, image source: UnsafePointer<Float>, _ shape: Shape3D, nearest: Bool = false,
+    to out: UnsafeMutablePointer<Float>, _ result: Shape3D
   ) {
+    let sample = nearest ? mt_affine_nearest_row : mt_affine_row
     let axes = shape.axes.map(Int64.init)
     let step = rows.step
     for z in 0..<result.z {
       for y in 0..<result.y {
-        mt_affine_row(
+        sample(
           out + (z * result.y + y) * result.x, source, axes, rows.start(z: z, y: y), step, result.x)
       }
     }

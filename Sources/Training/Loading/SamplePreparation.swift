@@ -21,11 +21,11 @@ public struct SamplePreparation: Sendable {
   let previousLabels: [Int]
   /// Channels that are 0 outside of what was not zero in the image.
   let maskedChannels: [Bool]
-  let nearestLabels: Bool
+  let variant: TrainerVariant
   let hasIgnoreLabel: Bool
   let seed: UInt64
 
-  private var augments: Bool { phase == .training && geometry.isActive }
+  private var augments: Bool { phase == .training && variant.augments }
 
   /// Makes sample `index` of all samples ever.
   ///
@@ -43,7 +43,7 @@ public struct SamplePreparation: Sendable {
     let placement = PatchPlacement(final: patch, initial: initial, hasIgnoreLabel: hasIgnoreLabel)
     let corner = placement.corner(
       in: data.shape, locations: data.properties.locations, isForced: isForced, &stream)
-    let transform = augments ? drawTransform(&stream) : nil
+    let transform = augments ? geometry.drawTransform(&stream) : nil
     let part =
       transform?.support(from: initial, to: patch) ?? Box3D(lower: centre(initial, patch), shape: patch)
     try workspace.fill(data, part.moved(by: corner), channels: imageChannels, previous: previous)
@@ -53,10 +53,13 @@ public struct SamplePreparation: Sendable {
       let rows = transform.rows(from: initial, to: patch, box: part)
       turn(workspace, part.shape, rows)
     }
-    if augments {
-      IntensityAugmentation(geometry: geometry, channels: imageChannels)
-        .apply(sample.image(imageChannels * patch.count), scratch: workspace.scratch(patch.count), &stream)
+    let permutation = augments ? geometry.drawPermutation(&stream) : AxisPermutation()
+    if !permutation.isIdentity {
+      let other = transform == nil ? workspace.turned : workspace.source
+      exchange(permutation, sample, to: other)
+      sample = other
     }
+    if augments { changeIntensities(sample, workspace, &stream) }
     var mirrored = [false, false, false]
     if augments { for axis in geometry.mirrorAxes { mirrored[axis] = stream.chance(0.5) } }
     write(sample, to: batch, place: place, mirrored: mirrored, workspace, &stream)
@@ -67,21 +70,6 @@ public struct SamplePreparation: Sendable {
     Shape3D(outer.z / 2 - inner.z / 2, outer.y / 2 - inner.y / 2, outer.x / 2 - inner.x / 2)
   }
 
-  /// Nil in the most frequent case that nothing is turned or scaled.
-  private func drawTransform(_ stream: inout RandomStream) -> SpatialTransform? {
-    let turns = stream.chance(0.2)
-    let scales = stream.chance(0.2)
-    var angles = [0.0, 0, 0]
-    if turns {
-      for axis in 0..<(geometry.turnsInPlane ? 1 : 3) {
-        angles[axis] = stream.uniform(-geometry.rotation, geometry.rotation)
-      }
-    }
-    let scale = scales ? stream.uniform(0.7, 1.4) : 1
-    guard turns || scales else { return nil }
-    return SpatialTransform(angles: angles, scales: [geometry.turnsInPlane ? 1 : scale, scale, scale])
-  }
-
   private func turn(_ workspace: SampleWorkspace, _ shape: Shape3D, _ rows: SpatialTransform.Rows) {
     let patch = geometry.patch
     let (source, turned) = (workspace.source, workspace.turned)
@@ -89,14 +77,42 @@ public struct SamplePreparation: Sendable {
     let result = turned.image(imageChannels * patch.count)
     for channel in 0..<imageChannels {
       SpatialTransform.apply(
-        rows, image: image + channel * shape.count, shape, to: result + channel * patch.count, patch)
+        rows, image: image + channel * shape.count, shape, nearest: variant.nearestImages,
+        to: result + channel * patch.count, patch)
     }
     SpatialTransform.apply(
-      rows, labels: source.labels(shape.count), shape, nearest: nearestLabels, to: turned.labels(patch.count), patch)
+      rows, labels: source.labels(shape.count), shape, nearest: variant.nearestLabels, to: turned.labels(patch.count),
+      patch)
     if previous != nil {
       SpatialTransform.apply(
-        rows, labels: source.previous(shape.count), shape, nearest: nearestLabels, to: turned.previous(patch.count),
+        rows, labels: source.previous(shape.count), shape, nearest: variant.nearestLabels,
+        to: turned.previous(patch.count),
         patch)
+    }
+  }
+
+  /// Exchanges axes.
+  private func exchange(
+    _ permutation: AxisPermutation, _ sample: SampleWorkspace.Sample, to other: SampleWorkspace.Sample
+  ) {
+    let patch = geometry.patch
+    let (from, to) = (sample.image(imageChannels * patch.count), other.image(imageChannels * patch.count))
+    for channel in 0..<imageChannels {
+      permutation.apply(from + channel * patch.count, to: to + channel * patch.count, patch)
+    }
+    permutation.apply(sample.labels(patch.count), to: other.labels(patch.count), patch)
+    if previous != nil { permutation.apply(sample.previous(patch.count), to: other.previous(patch.count), patch) }
+  }
+
+  private func changeIntensities(
+    _ sample: SampleWorkspace.Sample, _ workspace: SampleWorkspace, _ stream: inout RandomStream
+  ) {
+    let patch = geometry.patch
+    let (image, scratch) = (sample.image(imageChannels * patch.count), workspace.scratch(patch.count))
+    if variant.augmentation == .strong {
+      StrongAugmentation(geometry: geometry, channels: imageChannels).apply(image, scratch: scratch, &stream)
+    } else {
+      IntensityAugmentation(geometry: geometry, channels: imageChannels).apply(image, scratch: scratch, &stream)
     }
   }
 
@@ -138,7 +154,7 @@ public struct SamplePreparation: Sendable {
         for voxel in mask.indices { mask[voxel] = Int(stage[voxel]) == label ? 1 : 0 }
       }
     }
-    if augments { CascadeAugmentation(isPlanar: geometry.isPlanar).apply(&masks, &stream) }
+    if augments { CascadeAugmentation(isPlanar: geometry.isPlanar, share: variant.cascadeShare).apply(&masks, &stream) }
     for (index, mask) in masks.enumerated() {
       let target = image + (imageChannels + index) * patch.count
       for voxel in 0..<patch.count { target[voxel] = Float(mask.elements[voxel]) }

@@ -20,8 +20,8 @@ extension Trainer {
   /// The training as it stands.
   func checkpoint() throws -> TrainingCheckpoint {
     TrainingCheckpoint(
-      parameters: try network.parameters(), momenta: try network.momenta(), history: history, bestDice: bestDice,
-      epoch: epoch, position: position, trainerName: task.variant.name,
+      parameters: try network.parameters(), optimizer: try network.optimizerState(), lossScale: lossScale,
+      history: history, bestDice: bestDice, epoch: epoch, position: position, trainerName: task.variant.name,
       mirrorAxes: task.geometry.inferenceMirrorAxes)
   }
 
@@ -29,7 +29,7 @@ extension Trainer {
   public func save(as name: String, rate: Double) throws {
     let origin = TrainingCheckpoint.Origin(
       plans: task.plans.json, dataset: task.dataset.json, configuration: task.configuration.name, fold: fold,
-      rule: (task.variant.rate, 0.99, 3e-5), normFollowsActivation: task.network.activationFirst)
+      rule: task.variant.rule(rate: task.variant.rate), normFollowsActivation: task.network.activationFirst)
     try checkpoint().write(to: Path.join(folder, name), graph: task.graph, origin: origin, rate: rate)
   }
 

@@ -24,6 +24,8 @@ public final class Trainer {
   private let lossRule: SegmentationLoss
   /// For each output that has a weight, room for its gradient.
   private let gradients: [UnsafeMutableBufferPointer<Float>]
+  /// Of training in half precision.
+  var lossScale: LossScale?
   /// Updates in a row that were left out because the gradient was not finite.
   private var skipped = 0
 
@@ -59,6 +61,8 @@ public final class Trainer {
     self.position = position
     log = try TrainingLog(folder: folder)
     lossRule = task.loss
+    if network.precision == .fp16 { lossScale = checkpoint?.lossScale ?? LossScale() }
+    try checkpoint?.optimizer.check(against: task.variant.optimizer)
     let channels = task.meaning.channelCount
     gradients = zip(task.supervision.shapes, task.supervision.weights).filter { $1 != 0 }.map { shape, _ in
       .allocate(capacity: task.batchSize * channels * shape.count)
@@ -161,7 +165,7 @@ public final class Trainer {
 
   /// The rest of the epoch's training batches; the mean loss of all of them.
   private func train(_ loader: BatchLoader, rate: Double) throws -> Double {
-    let rule = GradientDescent(rate: rate)
+    var rule = task.variant.rule(rate: rate)
     var pace = Pace()
     while position.iteration < length.iterationsPerEpoch {
       try stopIfAsked(rate: rate)
@@ -170,7 +174,9 @@ public final class Trainer {
       let loss = evaluate(outputs, batch, differentiates: true)
       guard loss.isFinite else { throw diverged("the loss is not a finite number (\(loss))") }
       try network.backward(gradientsByOutput)
+      rule.gradientFactor = 1 / (lossScale?.scale ?? 1)
       let norm = try network.update(rule)
+      lossScale?.follow(isFinite: norm.isFinite)
       loader.giveBack()
       skipped = norm.isFinite ? 0 : skipped + 1
       guard skipped < 20 else { throw diverged("the gradients of 20 iterations in a row were not finite numbers") }
@@ -227,7 +233,7 @@ public final class Trainer {
         weight
         * lossRule.evaluate(
           logits: logits, labels: labels, batch: task.batchSize, voxels: batch.labelShapes[level].count,
-          weight: weight, gradient: gradient, differentiates: differentiates)
+          weight: weight * (lossScale?.scale ?? 1), gradient: gradient, differentiates: differentiates)
     }
     return total
   }

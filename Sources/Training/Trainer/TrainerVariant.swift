@@ -1,4 +1,5 @@
 import Basics
+import Engines
 
 /// How a trainer class of nnU-Net differs from the default one.
 public struct TrainerVariant: Sendable, Equatable {
@@ -7,13 +8,18 @@ public struct TrainerVariant: Sendable, Equatable {
   public var epochs = 1000
   public var rate = 1e-2
   public var schedule = LearningRateSchedule.polynomial
+  public var optimizer = Optimizer.nesterov(momentum: 0.99)
   public var mirroring = Mirroring.all
-  /// Whether training patches are augmented at all.
-  public var augments = true
+  /// What is done to training patches.
+  public var augmentation = Augmentation.standard
   /// Whether strongly anisotropic patches are turned and scaled only in their planes.
   public var allowsPlanarAugmentation = true
   /// Labels are turned and scaled by taking the nearest voxel.
   public var nearestLabels = false
+  /// So are images.
+  public var nearestImages = false
+  /// With which probability each label of a cascade's first stage is changed where any is.
+  public var cascadeShare = 0.5
   public var entropy = SegmentationLoss.Entropy.mean
   public var usesDice = true
   public var smooth = 1e-5
@@ -21,12 +27,29 @@ public struct TrainerVariant: Sendable, Equatable {
   public var deepSupervision = true
   public var batchNormalization = false
   public var sampling = ForegroundSampling.fixed(0.33)
+  /// Nil for that of the plans.
+  public var batchSize: Int?
+  /// Whether only the speed of training is of interest: nothing is saved or validated.
+  public var isBenchmark = false
+
+  /// What is done to training patches.
+  public enum Augmentation: Sendable, Equatable {
+    case none, standard
+    /// nnU-Net's "DA5": more of everything, and more kinds.
+    case strong
+  }
 
   public enum Mirroring: Sendable, Equatable {
     case none, all
     /// Only over the first two axes; the first of a two-dimensional patch.
     case firstTwo
   }
+
+  /// Whether training patches are augmented at all.
+  public var augments: Bool { augmentation != .none }
+
+  /// One step of the optimiser.
+  public func rule(rate: Double) -> GradientDescent { GradientDescent(rate: rate, optimizer: optimizer) }
 
   init(_ name: String, _ change: (inout TrainerVariant) -> Void = { _ in }) {
     self.name = name
@@ -48,18 +71,14 @@ public struct TrainerVariant: Sendable, Equatable {
 
   /// Why a class that nnU-Net has is missing here; nil for classes it does not have.
   private static func unsupported(_ name: String) -> String? {
-    if name.contains("DA5") { return "its augmentation is not implemented" }
-    if name.contains("Adam") || name.contains("Adan") {
-      return "networks are trained by stochastic gradient descent only"
-    }
-    if name.contains("Primus") || name.contains("Pretrained") { return "its network is not one of the U-Nets" }
-    if name.contains("Benchmark") { return "it only measures the reference" }
+    if name.contains("Primus") { return "its network is a transformer, and only U-Nets are built" }
+    if name == "nnUNetTrainerBenchmark_5epochs_noDataLoading" { return "batches are always loaded" }
     return nil
   }
 
   /// Every variant there is, the default one first.
   public static let all: [TrainerVariant] =
-    [TrainerVariant("nnUNetTrainer")] + lengths + augmentations + losses + others
+    [TrainerVariant("nnUNetTrainer")] + lengths + augmentations + losses + optimizers + others
 
   private static let lengths =
     [1, 5, 10, 20, 50, 100, 250, 500, 750, 2000, 4000, 8000].map { count in
@@ -80,18 +99,36 @@ public struct TrainerVariant: Sendable, Equatable {
       $0.epochs = 1500
     },
     TrainerVariant("nnUNetTrainer_onlyMirror01_DASegOrd0") {
+      $0.takeNearestLabels()
       $0.mirroring = .firstTwo
-      $0.nearestLabels = true
     },
     TrainerVariant("nnUNetTrainerNoDA") {
-      $0.augments = false
+      $0.augmentation = .none
       $0.mirroring = .none
     },
     TrainerVariant("nnUNetTrainer_noDummy2DDA") { $0.allowsPlanarAugmentation = false },
-    TrainerVariant("nnUNetTrainer_DASegOrd0") { $0.nearestLabels = true },
+    TrainerVariant("nnUNetTrainer_DASegOrd0") { $0.takeNearestLabels() },
     TrainerVariant("nnUNetTrainer_DASegOrd0_NoMirroring") {
-      $0.nearestLabels = true
+      $0.takeNearestLabels()
       $0.mirroring = .none
+    },
+    TrainerVariant("nnUNetTrainerDA5") { $0.augmentStrongly() },
+    TrainerVariant("nnUNetTrainerDA5ord0") {
+      $0.augmentStrongly()
+      $0.nearestImages = true
+      $0.nearestLabels = true
+    },
+    TrainerVariant("nnUNetTrainerDA5Segord0") {
+      $0.augmentStrongly()
+      $0.nearestLabels = true
+    },
+    TrainerVariant("nnUNetTrainerDA5_10epochs") {
+      $0.augmentStrongly()
+      $0.epochs = 10
+    },
+    TrainerVariant("nnUNetTrainer_onlyMirror01_DA5") {
+      $0.augmentStrongly()
+      $0.mirroring = .firstTwo
     },
     TrainerVariant("nnUNetTrainer_probabilisticOversampling") { $0.sampling = .random(nil) },
     TrainerVariant("nnUNetTrainer_probabilisticOversampling_033") { $0.sampling = .random(0.33) },
@@ -118,10 +155,54 @@ public struct TrainerVariant: Sendable, Equatable {
     TrainerVariant("nnUNetTrainerDiceTopK10Loss") { $0.entropy = .largestTenth },
   ]
 
+  private static let optimizers = [
+    adam("nnUNetTrainerAdam", isDecoupled: true), adam("nnUNetTrainerAdam1en3", isDecoupled: true, rate: 1e-3),
+    adam("nnUNetTrainerAdam3en4", isDecoupled: true, rate: 3e-4), adam("nnUNetTrainerVanillaAdam"),
+    adam("nnUNetTrainerVanillaAdam1en3", rate: 1e-3), adam("nnUNetTrainerVanillaAdam3en4", rate: 3e-4),
+    adan("nnUNetTrainerAdan"), adan("nnUNetTrainerAdan1en3", rate: 1e-3), adan("nnUNetTrainerAdan3en4", rate: 3e-4),
+    adan("nnUNetTrainerAdan1en1", rate: 1e-1), adan("nnUNetTrainerAdanCosAnneal", schedule: .cosineAnnealing),
+  ]
+
+  /// AdamW with AMSGrad, or plain Adam.
+  private static func adam(_ name: String, isDecoupled: Bool = false, rate: Double = 1e-2) -> TrainerVariant {
+    TrainerVariant(name) {
+      var adam = Optimizer.Adam()
+      adam.isDecoupled = isDecoupled
+      adam.keepsLargest = isDecoupled
+      $0.optimizer = .adam(adam)
+      $0.rate = rate
+    }
+  }
+
+  private static func adan(
+    _ name: String, rate: Double = 1e-2, schedule: LearningRateSchedule = .polynomial
+  ) -> TrainerVariant {
+    TrainerVariant(name) {
+      $0.optimizer = .adan(.init())
+      $0.rate = rate
+      $0.schedule = schedule
+    }
+  }
+
+  private mutating func takeNearestLabels() {
+    nearestLabels = true
+    cascadeShare = 1
+  }
+
+  private mutating func augmentStrongly() {
+    augmentation = .strong
+    cascadeShare = 1
+  }
+
   private static let others = [
     TrainerVariant("nnUNetTrainerCosAnneal") { $0.schedule = .cosineAnnealing },
     TrainerVariant("nnUNetTrainer_warmup") { $0.schedule = .warmUp(50) },
     TrainerVariant("nnUNetTrainerBN") { $0.batchNormalization = true },
     TrainerVariant("nnUNetTrainerNoDeepSupervision") { $0.deepSupervision = false },
+    TrainerVariant("nnUNet_Trainer_BS8") { $0.batchSize = 8 },
+    TrainerVariant("nnUNetTrainerBenchmark_5epochs") {
+      $0.epochs = 5
+      $0.isBenchmark = true
+    },
   ]
 }

@@ -1,5 +1,6 @@
 import Basics
 import Checkpoints
+import Engines
 import Networks
 
 /// The state of a training: what nnU-Net keeps, and what is needed to go on as if nothing had happened.
@@ -20,7 +21,10 @@ public struct TrainingCheckpoint: Sendable {
 
   /// By canonical name.
   public var parameters: [String: Tensor]
-  public var momenta: [String: Tensor]
+  /// What the optimiser remembers.
+  public var optimizer: OptimizerState
+  /// That of dynamic loss scaling; nil where the loss was not scaled.
+  public var lossScale: LossScale?
   public var history: TrainingHistory
   /// The largest moving average of the Dice so far.
   public var bestDice: Double?
@@ -38,7 +42,8 @@ public struct TrainingCheckpoint: Sendable {
     public var dataset: JSON
     public var configuration: String
     public var fold: String
-    public var rule: (rate: Double, momentum: Double, decay: Double)
+    /// Its rate is that of the first epoch.
+    public var rule: GradientDescent
     public var normFollowsActivation: Bool
   }
 
@@ -49,8 +54,8 @@ public struct TrainingCheckpoint: Sendable {
     let fold = Int(origin.fold).map { PickleValue.int($0) } ?? .string(origin.fold)
     var entries: [(String, PickleValue)] = [
       ("network_weights", .dictionary(PickleDictionary(names.map { ($0.name, .tensor($0.tensor)) }))),
-      ("optimizer_state", try optimizerState(of: graph, origin: origin, rate: rate)),
-      ("grad_scaler_state", .none),
+      ("optimizer_state", try optimizer.pickled(of: graph, rule: origin.rule, rate: rate)),
+      ("grad_scaler_state", lossScale?.pickled ?? .none),
       ("logging", history.pickled),
       ("_best_ema", bestDice.map(PickleValue.float) ?? .none),
       ("current_epoch", .int(epoch)),
@@ -69,25 +74,6 @@ public struct TrainingCheckpoint: Sendable {
     try TorchFileWriter.write(.dictionary(PickleDictionary(entries)), to: path)
   }
 
-  private func optimizerState(of graph: Graph, origin: Origin, rate: Double) throws -> PickleValue {
-    let trained = graph.parameters.filter(\.role.isTrained)
-    var state = PickleDictionary()
-    for (index, parameter) in trained.enumerated() {
-      guard let momentum = momenta[parameter.name] else { continue }
-      try state.set(.int(index), .dictionary(PickleDictionary([("momentum_buffer", .tensor(momentum))])))
-    }
-    let group: [(String, PickleValue)] = [
-      ("lr", .float(rate)), ("momentum", .float(origin.rule.momentum)), ("dampening", .int(0)),
-      ("weight_decay", .float(origin.rule.decay)), ("nesterov", .bool(true)), ("maximize", .bool(false)),
-      ("foreach", .none), ("differentiable", .bool(false)), ("fused", .none), ("initial_lr", .float(origin.rule.rate)),
-      ("params", .list(trained.indices.map { .int($0) })),
-    ]
-    return .dictionary(
-      PickleDictionary([
-        ("state", .dictionary(state)), ("param_groups", .list([.dictionary(PickleDictionary(group))])),
-      ]))
-  }
-
   private static func pickled(_ position: Position) -> PickleValue {
     .dictionary(
       PickleDictionary([
@@ -99,6 +85,9 @@ public struct TrainingCheckpoint: Sendable {
 }
 
 extension TrainingCheckpoint {
+  /// The momentum buffers, by canonical name.
+  public var momenta: [String: Tensor] { optimizer.momenta }
+
   /// Reads a checkpoint of this program or of nnU-Net for a network.
   ///
   /// Throws `missingInput`; `badInput` when the file is damaged or belongs to another network.
@@ -109,26 +98,13 @@ extension TrainingCheckpoint {
       let epoch = max(0, file.root["current_epoch"]?.int ?? 0)
       let best = file.root["_best_ema"]?.number
       return TrainingCheckpoint(
-        parameters: network.weights, momenta: try momenta(file.root["optimizer_state"], graph: graph),
+        parameters: network.weights,
+        optimizer: try OptimizerState(pickled: file.root["optimizer_state"], graph: graph),
+        lossScale: LossScale(pickled: file.root["grad_scaler_state"]),
         history: TrainingHistory(pickled: file.root["logging"], epochs: epoch),
         bestDice: best.flatMap { $0.isNaN ? nil : $0 }, epoch: epoch, position: position(file.root),
         trainerName: file.trainerName ?? "", mirrorAxes: file.mirroringAxes)
     }
-  }
-
-  private static func momenta(_ state: PickleValue?, graph: Graph) throws -> [String: Tensor] {
-    guard let entries = state?["state"]?.dictionary else { return [:] }
-    var result: [String: Tensor] = [:]
-    for (index, parameter) in graph.parameters.filter(\.role.isTrained).enumerated() {
-      guard let tensor = entries[index]?["momentum_buffer"]?.tensor else { continue }
-      guard tensor.shape == parameter.shape else {
-        throw Failure(
-          .badInput, "the momentum of \(parameter.name) is \(tensor.shape) in the checkpoint, not \(parameter.shape)",
-          hint: "the optimizer's state belongs to another network")
-      }
-      result[parameter.name] = tensor
-    }
-    return result
   }
 
   private static func position(_ root: PickleValue) -> Position? {

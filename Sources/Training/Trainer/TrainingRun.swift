@@ -62,6 +62,12 @@ public struct TrainingRun: Sendable {
           + "validation", file: Path.join(folder, CrossValidation.fileName))
     }
     self.options = options
+    if variant.isBenchmark {
+      guard options.fold == "0" else {
+        throw Failure(.usage, "\(variant.name) measures fold 0 only, so that its results can be compared")
+      }
+      self.options.disablesCheckpoints = true
+    }
     self.task = task
     datasetFolder = folder
     let results = Path.join(try roots.results(), dataset)
@@ -116,7 +122,7 @@ public struct TrainingRun: Sendable {
 
   private func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
 
-  private func prepareFolders() throws {
+  func prepareFolders() throws {
     try Path.makeFolder(foldFolder)
     // What a training that was killed had not finished writing.
     for name in try Path.list(foldFolder) where name.hasPrefix(".checkpoint_") {
@@ -135,7 +141,11 @@ public struct TrainingRun: Sendable {
 
   // MARK: Training
 
-  private func train(_ engine: any TrainingEngine, _ report: @escaping @Sendable (TrainingEvent) -> Void) throws {
+  /// - Returns: what the epochs were like; nil where none was left to be done.
+  @discardableResult
+  func train(
+    _ engine: any TrainingEngine, _ report: @escaping @Sendable (TrainingEvent) -> Void
+  ) throws -> TrainingHistory? {
     let checkpoint = try options.continues ? latestCheckpoint(report) : nil
     var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
     length.iterationsPerEpoch = options.iterationsPerEpoch
@@ -143,7 +153,7 @@ public struct TrainingRun: Sendable {
     length.saveEvery = options.saveEvery
     if let checkpoint, checkpoint.epoch >= length.epochs {
       report(.note("the training was finished before (\(checkpoint.epoch) epochs)"))
-      return
+      return nil
     }
     let seed = options.seed ?? checkpoint?.position?.seed ?? UInt64.random(in: 0..<1 << 53)
     var parameters = try checkpoint?.parameters ?? ParameterInitialization.parameters(of: task.graph, seed: seed)
@@ -151,7 +161,7 @@ public struct TrainingRun: Sendable {
       parameters = try TrainingCheckpoint.pretrained(weights, graph: task.graph, fresh: parameters)
     }
     let network = try engine.makeTrainable(task.graph, parameters: parameters, options: options.compile)
-    if let checkpoint { try network.restore(parameters: parameters, momenta: checkpoint.momenta) }
+    if let checkpoint { try network.restore(parameters: parameters, state: checkpoint.optimizer) }
     let trainer = try Trainer(
       task: task, length: length, network: network, folder: foldFolder, fold: options.fold, checkpoint: checkpoint,
       seed: seed, writesCheckpoints: !options.disablesCheckpoints, report: report)
@@ -159,7 +169,8 @@ public struct TrainingRun: Sendable {
     try trainer.run(
       training: try split.train.map(cases.open), validation: try split.validation.map(cases.open), previous: previous,
       workers: options.workers ?? Parallel.coreCount)
-    if options.disablesCheckpoints { try trainer.save(as: Self.temporaryName, rate: 0) }
+    if options.disablesCheckpoints, !task.variant.isBenchmark { try trainer.save(as: Self.temporaryName, rate: 0) }
+    return trainer.history
   }
 
   /// Where the weights are for the final validation when no checkpoints are wanted.

@@ -41,7 +41,7 @@ public struct TrainingTask: Sendable {
     self.dataset = dataset
     self.configuration = configuration
     self.variant = variant
-    self.batchSize = batchSize
+    self.batchSize = variant.batchSize ?? batchSize
     batchDice = configuration.json["batch_dice"]?.bool ?? false
     network = try Self.network(configuration, dataset, variant)
     graph = try network.makeGraph(deepSupervision: true)
@@ -49,11 +49,11 @@ public struct TrainingTask: Sendable {
     let whole = DeepSupervision(patch: geometry.patch, strides: network.strides)
     supervision = variant.deepSupervision ? whole : whole.onlyFinest
     meaning = OutputMeaning(dataset.labels)
-    if variant.entropy == .largestTenth, dataset.labels.hasRegions {
+    if variant.entropy == .largestTenth || !variant.usesDice, dataset.labels.hasRegions {
       throw Failure(.usage, "the trainer \(variant.name) cannot be used with regions")
     }
     // A patch that the network cannot halve and double again is found out before anything else.
-    _ = try graph.shapes(forInput: [batchSize, network.inputChannels] + configuration.patchSize)
+    _ = try graph.shapes(forInput: [self.batchSize, network.inputChannels] + configuration.patchSize)
   }
 
   private static func network(
@@ -101,7 +101,7 @@ public struct TrainingTask: Sendable {
       batchSize: batchSize, imageChannels: dataset.channelCount,
       previousLabels: previous == nil ? [] : dataset.labels.foregroundLabels,
       maskedChannels: configuration.normalizations.map { $0 == .zScore(masked: true) },
-      nearestLabels: variant.nearestLabels, hasIgnoreLabel: dataset.labels.ignore != nil, seed: seed)
+      variant: variant, hasIgnoreLabel: dataset.labels.ignore != nil, seed: seed)
   }
 
   /// Memory for a batch.
