@@ -38,6 +38,7 @@ let package = Package(
     .target(name: "CKernels", cSettings: [.define("NDEBUG")]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    .target(name: "COnnxRuntime", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CTorch", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     .target(name: "CSystem", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
     // The file becomes part of the program by way of the C source.
@@ -49,7 +50,9 @@ let package = Package(
     module("ImageFormats", uses: ["Imaging", "Basics", "CImageCodecs"]),
     module("Checkpoints", uses: ["Basics", "CKernels"]),
     module("Networks", uses: ["Checkpoints", "Basics"]),
-    module("Engines", uses: ["Networks", "Checkpoints", "Basics", "CKernels", "CSystem", "COpenVINO", "CTorch"]),
+    module(
+      "Engines",
+      uses: ["Networks", "Checkpoints", "Basics", "CKernels", "CSystem", "COpenVINO", "COnnxRuntime", "CTorch"]),
     module("Inference", uses: ["Engines", "Networks", "Imaging", "Basics", "CKernels"]),
     module("Evaluation", uses: ["Imaging", "Basics"]),
     module("Reporting", uses: ["ImageFormats", "Imaging", "Basics"]),

@@ -244,6 +244,13 @@ public enum Path {
     try output.commit()
   }
 
+  /// Gives a finished file its name, in the place of what has it now; both lie on the same file system. Throws `cannotWrite`.
+  public static func move(_ source: String, to target: String) throws {
+    guard rename(source, target) == 0 else {
+      throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage())", file: target)
+    }
+  }
+
   /// The whole content of a file. Throws `missingInput`.
   public static func read(_ path: String) throws -> [UInt8] {
     let file = try MappedFile(path: path)

@@ -21,6 +21,17 @@ typedef struct {
   int64_t *sizes;
 } shape_record;
 
+// Least and largest size; equal for one that is known.
+typedef struct {
+  int64_t least;
+  int64_t largest;
+} size_range;
+
+typedef struct {
+  size_range rank;
+  size_range *sizes;
+} partial_shape;
+
 // Name in the library, result, parameters. Handles are opaque, statuses are ints in the ABI.
 #define MT_FUNCTIONS(X)                                                                                               \
   X(ov_get_openvino_version, int, (version_record *))                                                                 \
@@ -34,6 +45,10 @@ typedef struct {
   X(ov_core_set_property, int, (const mt_ov_core *, const char *, ...))                                               \
   X(ov_core_read_model_from_memory_buffer, int,                                                                       \
     (const mt_ov_core *, const char *, size_t, const mt_ov_tensor *, mt_ov_model **))                                 \
+  X(ov_core_read_model, int, (const mt_ov_core *, const char *, const char *, mt_ov_model **))                        \
+  X(ov_partial_shape_create_static, int, (int64_t, int64_t *, partial_shape *))                                       \
+  X(ov_partial_shape_free, void, (partial_shape *))                                                                   \
+  X(ov_model_reshape_single_input, int, (const mt_ov_model *, partial_shape))                                         \
   X(ov_model_free, void, (mt_ov_model *))                                                                             \
   X(ov_core_compile_model, int,                                                                                       \
     (const mt_ov_core *, const mt_ov_model *, const char *, size_t, mt_ov_compiled **, ...))                          \
@@ -154,6 +169,26 @@ int mt_openvino_read_model(const mt_openvino *api, mt_ov_core *core, const char 
   return status;
 }
 
+int mt_openvino_read_file(const mt_openvino *api, mt_ov_core *core, const char *path, const int64_t *sizes, size_t rank,
+                          mt_ov_model **model) {
+  int64_t copy[8];
+  if (rank > sizeof copy / sizeof *copy) return -14;
+  memcpy(copy, sizes, rank * sizeof *copy);
+  int status = api->ov_core_read_model(core, path, NULL, model);
+  if (status != 0) return status;
+  partial_shape shape = {{0}};
+  status = api->ov_partial_shape_create_static((int64_t)rank, copy, &shape);
+  if (status == 0) {
+    status = api->ov_model_reshape_single_input(*model, shape);
+    api->ov_partial_shape_free(&shape);
+  }
+  if (status != 0) {
+    api->ov_model_free(*model);
+    *model = NULL;
+  }
+  return status;
+}
+
 void mt_openvino_model_free(const mt_openvino *api, mt_ov_model *model) { api->ov_model_free(model); }
 
 int mt_openvino_compile(const mt_openvino *api, mt_ov_core *core, const mt_ov_model *model, const char *device,
@@ -209,8 +244,9 @@ int mt_openvino_request_input(const mt_openvino *api, const mt_ov_request *reque
   return api->ov_infer_request_get_input_tensor_by_index(request, 0, tensor);
 }
 
-int mt_openvino_request_output(const mt_openvino *api, const mt_ov_request *request, mt_ov_tensor **tensor) {
-  return api->ov_infer_request_get_output_tensor_by_index(request, 0, tensor);
+int mt_openvino_request_output(const mt_openvino *api, const mt_ov_request *request, size_t index,
+                               mt_ov_tensor **tensor) {
+  return api->ov_infer_request_get_output_tensor_by_index(request, index, tensor);
 }
 
 void mt_openvino_tensor_free(const mt_openvino *api, mt_ov_tensor *tensor) { api->ov_tensor_free(tensor); }

@@ -1,3 +1,4 @@
+import Basics
 import Networks
 
 /// The arithmetic a network runs in.
@@ -49,6 +50,29 @@ public protocol Engine: Sendable {
   func compile(_ network: Network, inputShape: [Int], options: CompileOptions) throws -> any CompiledNetwork
 }
 
+/// An engine that also runs networks it is only given as a file.
+public protocol ModelFileEngine: Engine {
+  /// Prepares the network of an ONNX file for one fixed shape of input and answer, (N, C, spatial axes...).
+  ///
+  /// Throws `badInput` for a file that is no segmentation network, and `engine` when the library refuses it.
+  func compile(
+    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
+  ) throws -> any CompiledNetwork
+
+  /// As above, for a file in OpenVINO's intermediate representation (`.xml`, with its `.bin` beside it).
+  func compile(
+    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
+  ) throws -> any CompiledNetwork
+}
+
+extension ModelFileEngine {
+  public func compile(
+    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
+  ) throws -> any CompiledNetwork {
+    throw Failure(.engine, "\(name) does not read OpenVINO's files", file: path, hint: "choose the engine openvino")
+  }
+}
+
 /// A network ready to run. Requests made from it may run at the same time.
 public protocol CompiledNetwork: AnyObject, Sendable {
   /// (N, C, spatial axes...)
@@ -79,4 +103,14 @@ public protocol InferenceRequest: AnyObject {
   func start() throws
   /// Returns when the pass has ended. The result has the compiled network's output shape and is valid until the next `start`.
   func wait() throws -> UnsafeBufferPointer<Float>
+  /// The result of the graph's output `index` after `wait`, valid as long; 0 is what `wait` returns.
+  func output(_ index: Int) throws -> UnsafeBufferPointer<Float>
+}
+
+extension InferenceRequest {
+  /// For engines that compute the first output only.
+  public func output(_ index: Int) throws -> UnsafeBufferPointer<Float> {
+    guard index == 0 else { throw Failure(.engine, "the engine computes one output only") }
+    return try wait()
+  }
 }

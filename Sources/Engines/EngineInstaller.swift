@@ -59,7 +59,8 @@ public struct EngineInstaller: Sendable {
   @discardableResult
   public func install(_ name: String, isQuiet: Bool = false) throws -> String {
     guard Self.knownPackages.contains(where: { $0.engine == name }) else {
-      throw Failure(.usage, "there is no engine called \(name) to install", hint: "engines are: openvino, torch")
+      throw Failure(
+        .usage, "there is no engine called \(name) to install", hint: "engines are: openvino, onnxruntime, torch")
     }
     guard
       let package = packages.first(where: { package in
@@ -172,6 +173,10 @@ public struct EngineInstaller: Sendable {
       let isForeign = ["cuda", "nvshmem", "nvrtc", "python", "libshm"].contains { name.contains($0) }
       return isLibrary && !isForeign && (name.contains(".so") || name.hasSuffix(".dylib")) ? member : nil
     }
+    if parts[0] == "onnxruntime" {
+      if parts.count == 2, ["LICENSE", "ThirdPartyNotices.txt"].contains(name) { return "licenses/\(name)" }
+      return parts.count == 3 && parts[1] == "capi" && name.hasPrefix("libonnxruntime") ? "capi/\(name)" : nil
+    }
     return parts.count == 3 && parts[1] == "libs" ? "libs/\(name)" : nil
   }
 
@@ -184,6 +189,15 @@ public struct EngineInstaller: Sendable {
       Package(
         engine: "openvino", version: "2026.4.1",
         wheels: [Wheel(name: "openvino", version: "2026.4.1", platform: platform, sha256: sha256)])
+    }
+    + [
+      ("manylinux_2_28_x86_64", "5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f"),
+      ("manylinux_2_28_aarch64", "da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3"),
+      ("macosx_14_0_arm64", "60b6b69bfe580eab576cacc5d132a0e9cf2a37fcfd18d46dd191042b1d1ed0d7"),
+    ].map { platform, sha256 in
+      Package(
+        engine: "onnxruntime", version: "1.31.1",
+        wheels: [Wheel(name: "onnxruntime", version: "1.31.1", platform: platform, sha256: sha256)])
     } + [
       torch([
         ("torch", "manylinux_2_28_x86_64", "48c2d861134c0b5697c7602cb5ffa68f62a2989fdcd1717e593356f67996ca1e"),

@@ -16,12 +16,16 @@ public struct EngineRegistry: Sendable {
   }
 
   /// Names that `engine(named:)` takes.
-  public static let names = ["openvino", "torch", "reference"]
+  public static let names = ["openvino", "onnxruntime", "torch", "reference"]
 
   /// Every engine that can be used. Trying all devices takes up to a second.
   public func entries() -> [Entry] {
     var entries: [Entry] = []
     if let engine = try? openVINO() {
+      entries.append(
+        Entry(name: engine.name, path: engine.path, version: engine.version, devices: engine.devices))
+    }
+    if let engine = try? onnxRuntime() {
       entries.append(
         Entry(name: engine.name, path: engine.path, version: engine.version, devices: engine.devices))
     }
@@ -40,7 +44,9 @@ public struct EngineRegistry: Sendable {
   /// Throws `usage` for an unknown name and `engine` when the engine cannot be used, with a way to get it.
   public func engine(named name: String? = nil) throws -> any Engine {
     switch name {
-    case nil, "openvino": return try openVINO()
+    case nil: return try fastest()
+    case "openvino": return try openVINO()
+    case "onnxruntime": return try onnxRuntime()
     case "torch": return try torch()
     case "reference": return ReferenceEngine()
     case let other?:
@@ -56,6 +62,24 @@ public struct EngineRegistry: Sendable {
         .engine, "\(name ?? "the engine") runs networks but cannot train them", hint: "choose the engine torch")
     }
     return engine
+  }
+
+  /// OpenVINO, or ONNX Runtime where only that is there.
+  private func fastest() throws -> any Engine {
+    do {
+      return try openVINO()
+    } catch {
+      guard let other = try? onnxRuntime() else { throw error }
+      return other
+    }
+  }
+
+  private func onnxRuntime() throws -> OnnxRuntimeEngine {
+    try first(
+      of: search.onnxRuntimeLibraries(), OnnxRuntimeEngine.init(libraryPath:),
+      orElse: Failure(
+        .engine, "ONNX Runtime is not installed",
+        hint: "run: microtome engines install onnxruntime; or: pip install onnxruntime"))
   }
 
   private func openVINO() throws -> OpenVINOEngine {

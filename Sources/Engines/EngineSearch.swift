@@ -11,8 +11,8 @@ import Basics
 public struct EngineSearch: Sendable {
   /// A library, or a folder that holds it, given on the command line. Nothing else is looked at then.
   public var explicitPath: String?
-  /// The variables `MICROTOME_OPENVINO`, `MICROTOME_TORCH`, `MICROTOME_HOME`, `XDG_DATA_HOME`, `HOME`, `PATH`,
-  /// `VIRTUAL_ENV`, `CONDA_PREFIX` and `PYENV_ROOT` count.
+  /// The variables `MICROTOME_OPENVINO`, `MICROTOME_ONNXRUNTIME`, `MICROTOME_TORCH`, `MICROTOME_HOME`, `XDG_DATA_HOME`,
+  /// `HOME`, `PATH`, `VIRTUAL_ENV`, `CONDA_PREFIX` and `PYENV_ROOT` count.
   public var environment: [String: String]
   /// Folders in which the system keeps libraries.
   public var systemFolders: [String]
@@ -45,6 +45,9 @@ public struct EngineSearch: Sendable {
 
   /// PyTorch libraries, likewise.
   func torchLibraries() throws -> [String] { try libraries(of: .torch) }
+
+  /// ONNX Runtime libraries, likewise.
+  func onnxRuntimeLibraries() throws -> [String] { try libraries(of: .onnxRuntime) }
 
   private func libraries(of engine: EngineLibrary) throws -> [String] {
     for (path, origin) in [(explicitPath, "the path given"), (set(engine.variable), engine.variable)] {
@@ -121,9 +124,8 @@ public struct EngineSearch: Sendable {
 
   private static var processEnvironment: [String: String] {
     let names = [
-      "MICROTOME_OPENVINO", "MICROTOME_TORCH", "MICROTOME_HOME", "XDG_DATA_HOME", "HOME", "PATH", "VIRTUAL_ENV",
-      "CONDA_PREFIX",
-      "PYENV_ROOT",
+      "MICROTOME_OPENVINO", "MICROTOME_ONNXRUNTIME", "MICROTOME_TORCH", "MICROTOME_HOME", "XDG_DATA_HOME", "HOME",
+      "PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_ROOT",
     ]
     return Dictionary(
       uniqueKeysWithValues: names.compactMap { name in getenv(name).map { (name, String(cString: $0)) } })
@@ -151,6 +153,10 @@ struct EngineLibrary {
     name: "OpenVINO", package: "openvino", variable: "MICROTOME_OPENVINO", file: "libopenvino_c",
     folders: ["", "libs", "openvino/libs", "lib", "runtime/lib/intel64", "runtime/lib/aarch64"],
     packageFolder: "openvino/libs", installedFolder: "libs")
+
+  static let onnxRuntime = EngineLibrary(
+    name: "ONNX Runtime", package: "onnxruntime", variable: "MICROTOME_ONNXRUNTIME", file: "libonnxruntime",
+    folders: ["", "lib", "capi", "onnxruntime/capi"], packageFolder: "onnxruntime/capi", installedFolder: "capi")
 
   static let torch = EngineLibrary(
     name: "PyTorch", package: "torch", variable: "MICROTOME_TORCH", file: "libtorch_cpu",

@@ -23,6 +23,9 @@ public struct PredictionEstimate {
   /// Throws what opening an image or compiling the network throws; a case that cannot be read is reported in its place.
   public func report(_ line: (String) -> Void) throws {
     let model = opened.model
+    guard model.file == nil else {
+      throw Failure(.usage, "what an ONNX file costs is not estimated", file: model.path, hint: "leave out --explain")
+    }
     let options = opened.job.options
     let patch = model.configuration.patchSize
     let inputShape = [1, model.inputChannelCount] + patch

@@ -10,6 +10,8 @@ public struct PredictionJob: Sendable {
   public var folds: [String]
   public var checkpoint: String
   public var options: PredictionOptions
+  /// The document that describes a model given as an ONNX file; nil for the one inside or beside it.
+  public var modelDescription: String?
 
   public init(
     input: String, outputFolder: String, modelFolder: String, folds: [String], checkpoint: String,
@@ -41,7 +43,12 @@ public struct PredictionJob: Sendable {
 
   /// - Parameter later: the model folders of the cascade's later stages, which are opened already.
   private func open(asStageOf later: [String]) throws -> Opened {
-    let model = try TrainedModel.load(folder: modelFolder, folds: folds, checkpoint: checkpoint)
+    let model =
+      if ExportedModel.isModelFile(modelFolder) {
+        try ExportedModel.load(modelFolder, description: modelDescription)
+      } else {
+        try TrainedModel.load(folder: modelFolder, folds: folds, checkpoint: checkpoint)
+      }
     guard !model.isLegacy || !options.saveProbabilities else {
       throw Failure(.usage, "probabilities of models of nnU-Net v1 cannot be saved", file: modelFolder)
     }
@@ -51,6 +58,8 @@ public struct PredictionJob: Sendable {
     let part = options.record
     list.cases = list.cases.enumerated().filter { $0.offset % part.partCount == part.part }.map(\.element)
     var job = self
+    // A step that the user has chosen goes before that of the model.
+    if let step = model.step, options.step == PredictionOptions().step { job.options.step = step }
     var previous: [Opened] = []
     switch (model.configuration.previousStage, options.previousStageFolder) {
     case (nil, _?):

@@ -170,7 +170,7 @@ extension PredictionRun {
 
   /// The forward passes of a case, over all folds.
   private func passes(for record: PreparationRecord) -> Int {
-    model.passesPerFold(for: record, options) * model.networks.count
+    model.passesPerFold(for: record, options) * model.networkCount
   }
 
   private func predict(_ next: Ahead, with predictor: Predictor, into behind: BoundedQueue<Behind>) throws {

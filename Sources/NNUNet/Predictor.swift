@@ -31,6 +31,16 @@ public final class Predictor: Sendable {
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
     compile.expectedPasses = expectedPasses
+    if let file = model.file {
+      guard let engine = engine as? any ModelFileEngine else {
+        throw Failure(
+          .engine, "\(engine.name) cannot run ONNX files", file: file.path, hint: "choose openvino or onnxruntime")
+      }
+      heads = []
+      let output = [1, model.dataset.labels.outputCount] + model.configuration.patchSize
+      networks = [try engine.compile(file, inputShape: shape, outputShape: output, options: compile)]
+      return
+    }
     // Probabilities are made of all logits of a voxel, so these must be there.
     let parts = model.networks.map { model.isLegacy ? nil : $0.splitHead() }
     heads = parts.compactMap { $0?.head }

@@ -12,11 +12,24 @@ public struct TrainedModel: Sendable {
   public let trainerName: String
   /// Axes of the patch over which predictions may be mirrored, as the trainer stored them.
   public let mirrorAxes: [Int]
-  /// One network per fold, in the order asked for.
+  /// One network per fold, in the order asked for; none when the model is a file that an engine reads itself.
   public let networks: [Network]
   public let folds: [String]
   /// What is done otherwise than in v2; nil for models of v2.
   var legacy: LegacyConventions?
+  /// The ONNX file that the network is run from, instead of `networks`.
+  public internal(set) var file: ONNXFile?
+  /// The distance between patches that the model was made for, as a fraction of the patch; nil for nnU-Net's.
+  var step: Double?
+
+  /// How many networks answer together.
+  public var networkCount: Int { file == nil ? networks.count : 1 }
+
+  /// What runs, in a few words.
+  public var networkName: String {
+    if let file { return "ONNX\(file.isQuantized ? ", int8" : "") (\(Path.split(file.path).name))" }
+    return networks.first?.graph.name ?? "no network"
+  }
 
   /// Image channels, plus one per foreground label for the second stage of a cascade.
   public var inputChannelCount: Int { Self.inputChannelCount(configuration, dataset) }
@@ -30,10 +43,11 @@ public struct TrainedModel: Sendable {
   /// `missingInput` for a missing folder, fold or checkpoint (the hint lists what there is) and `badInput` for files
   /// that contradict each other; every message names the file.
   public static func load(folder: String, folds: [String], checkpoint: String) throws -> TrainedModel {
+    if ExportedModel.isModelFile(folder) { return try ExportedModel.load(folder) }
     guard Path.isFolder(folder) else {
       throw Failure(
         .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,
-        hint: "-m takes a model folder: one with plans.json, dataset.json and fold_0")
+        hint: "-m takes a model folder (one with plans.json, dataset.json and fold_0) or an ONNX file")
     }
     if LegacyModel.isLegacy(folder: folder) {
       return try LegacyModel.load(folder: folder, folds: folds, checkpoint: checkpoint)
@@ -60,7 +74,8 @@ public struct TrainedModel: Sendable {
         file: plansPath)
     }
     let networks = try checkpoints.map { path, checkpoint in
-      let description = try locating(plansPath) { try self.description(configuration, dataset) }
+      let description = try student(
+        locating(plansPath) { try self.description(configuration, dataset) }, of: checkpoint)
       let matched = try locating(path) { try network(description, weights: checkpoint.networkWeights.tensors) }
       // A patch that the network cannot halve and double again is found out before anything is written.
       _ = try locating(plansPath) {
@@ -130,6 +145,20 @@ public struct TrainedModel: Sendable {
           + "\(configuration.patchSize.count)")
     }
     return description
+  }
+
+  /// A student of FastnnUNet's lies beside the plans of the whole network; its checkpoint says how it was narrowed.
+  private static func student(
+    _ description: UNetConfiguration, of checkpoint: TorchCheckpoint
+  ) throws -> UNetConfiguration {
+    let arguments = checkpoint.root["init_args"]
+    guard let reduction = arguments?["feature_reduction_factor"]?.int, reduction > 1 else { return description }
+    let weights = ParameterNames.canonical(checkpoint.networkWeights.tensors)
+    let first = weights["encoder.stages.0.0.convs.0.conv.weight"] ?? weights["encoder.stem.convs.0.conv.weight"]
+    // Plans that say it themselves need no help.
+    guard let width = first?.shape.first, width != description.features.first else { return description }
+    let rule = arguments?["block_reduction_strategy"]?.string.flatMap(UNetConfiguration.BlockRule.init) ?? .keep
+    return description.narrowed(by: reduction, blocks: rule)
   }
 
   /// Pairs the description with a checkpoint's weights, which know better whether there is batch normalisation.

@@ -1,50 +1,76 @@
 import Basics
 import Checkpoints
 
-/// Translates a graph into ONNX's `GraphProto` (field numbers: github.com/onnx/onnx, onnx/onnx.proto).
+/// Translates graphs into ONNX's `GraphProto` (field numbers: github.com/onnx/onnx, onnx/onnx.proto).
 struct ONNXLowering {
-  let network: Network
+  let options: ONNXModel.Options
+  /// Of the network at hand.
+  private var weights: [String: Tensor] = [:]
+  private var spatialRank = 3
+  /// Goes before all names of the network at hand.
+  private var prefix = ""
   private var content = ProtobufMessage()
   /// The ONNX name of each value.
   private var names: [String] = []
   private var initialised: Set<String> = []
 
-  init(network: Network) { self.network = network }
+  init(options: ONNXModel.Options) { self.options = options }
 
-  private enum Attribute {
-    case int(String, Int)
-    case ints(String, [Int])
-    case float(String, Float)
-    case string(String, String)
-  }
-
-  mutating func graph(inputShape: [Int?]) throws -> ProtobufMessage {
-    let graph = network.graph
+  mutating func graph(of networks: [Network], inputShape: [Int?]) throws -> ProtobufMessage {
+    guard let first = networks.first else { throw Failure(.internalError, "no network to write") }
+    let graph = first.graph
     let shapes = try graph.openShapes(forInput: inputShape)
-    names = outputNames(graph)
-    for (index, node) in graph.nodes.enumerated() { try add(node, result: names[index + 1]) }
+    if networks.count == 1 {
+      try add(first, prefix: "", outputNames: ONNXModel.outputNames(graph.outputs.count))
+    } else {
+      try addMean(of: networks)
+    }
     content.add(2, graph.name)
     let symbols = ["batch", "channels"] + ["depth", "height", "width"].suffix(graph.spatialRank)
-    content.add(11, valueInfo(names[0], inputShape, symbols))
-    for output in graph.outputs {
-      content.add(12, valueInfo(names[output.index], shapes[output.index], ["batch"]))
+    content.add(11, valueInfo("input", inputShape, symbols))
+    for (output, name) in zip(graph.outputs, ONNXModel.outputNames(networks.count == 1 ? graph.outputs.count : 1)) {
+      content.add(12, valueInfo(name, shapes[output.index], ["batch"]))
     }
     return content
   }
 
-  /// Values are called after their nodes; outputs `output`, `output_1`, ...
-  private func outputNames(_ graph: Graph) -> [String] {
-    var names = ["input"] + graph.nodes.map { "\($0.name).result" }
-    for (index, output) in graph.outputs.enumerated() {
-      names[output.index] = index == 0 ? "output" : "output_\(index)"
+  private mutating func add(_ network: Network, prefix: String, outputNames: [String]) throws {
+    weights = network.weights
+    spatialRank = network.graph.spatialRank
+    self.prefix = prefix
+    // Values are called after their nodes.
+    names = ["input"] + network.graph.nodes.map { "\(prefix)\($0.name).result" }
+    for (output, name) in zip(network.graph.outputs, outputNames) { names[output.index] = name }
+    for (index, node) in network.graph.nodes.enumerated() {
+      var node = node
+      node.name = prefix + node.name
+      try add(node, index: index, result: names[index + 1])
     }
-    return names
   }
 
-  private mutating func add(_ node: Graph.Node, result: String) throws {
+  /// All networks on the same input, their first outputs added up and divided by their number.
+  private mutating func addMean(of networks: [Network]) throws {
+    var answers: [String] = []
+    for (index, network) in networks.enumerated() {
+      guard network.graph.outputs.count == 1 else {
+        throw Failure(.internalError, "networks with one output are averaged")
+      }
+      answers.append("network_\(index).output")
+      try add(network, prefix: "network_\(index).", outputNames: [answers[index]])
+    }
+    prefix = ""
+    add("Sum", "sum", answers, "sum.result")
+    let share = try constant("share", [1 / Float(networks.count)])
+    add("Mul", "mean", ["sum.result", share], "output")
+  }
+
+  private mutating func add(_ node: Graph.Node, index: Int, result: String) throws {
     let inputs = node.inputs.map { names[$0.index] }
     switch node.operation {
     case .convolution(let convolution):
+      if let quantization = options.quantization, let range = quantization.inputs[index] {
+        return try addQuantized(node, convolution, range, quantization.outputs[index], result)
+      }
       try add(
         "Conv", node.name, inputs + parameters(convolution.weight, convolution.bias), result,
         attributes(of: convolution))
@@ -76,7 +102,7 @@ struct ONNXLowering {
         "AveragePool", node.name, inputs, result, [.ints("kernel_shape", window), .ints("strides", window)])
     case .upsampling(let factors, let interpolation):
       let scales = try constant("\(node.name).scales", ([1, 1] + factors).map(Float.init))
-      let mode: [Attribute] =
+      let mode: [ONNXAttribute] =
         switch interpolation {
         case .linear: [.string("mode", "linear"), .string("coordinate_transformation_mode", "half_pixel")]
         case .nearest:
@@ -91,7 +117,55 @@ struct ONNXLowering {
     }
   }
 
-  private func attributes(of convolution: Graph.Operation.Convolution) -> [Attribute] {
+  // MARK: Eight bits
+
+  /// A convolution of values and weights in eight bits, written as their rounding (`QuantizeLinear`) and the way back
+  /// (`DequantizeLinear`) around a convolution as it was; engines compute such a group in integers.
+  private mutating func addQuantized(
+    _ node: Graph.Node, _ convolution: Graph.Operation.Convolution, _ range: Quantization.Range,
+    _ outputRange: Quantization.Range?, _ result: String
+  ) throws {
+    guard options.operatorSet >= 13 else {
+      throw Failure(
+        .usage, "weights with a scale for each channel need ONNX operator set 13 or later", hint: "leave out --opset")
+    }
+    guard let tensor = weights[convolution.weight] else {
+      throw Failure(.internalError, "the network has no weights for \(convolution.weight)")
+    }
+    let input = try addRounding(of: names[node.inputs[0].index], range)
+    let rounded = QuantizedWeights(tensor, outputs: convolution.outputChannels)
+    let stem = prefix + convolution.weight
+    addInitialiser("\(stem).int8", shape: tensor.shape, type: 3) { $0.add(9, bytes: rounded.bytes) }
+    let scales = try constant("\(stem).scales", rounded.scales)
+    addInitialiser("\(stem).zeros", shape: [rounded.scales.count], type: 3) {
+      $0.add(9, bytes: [UInt8](repeating: 0, count: rounded.scales.count))
+    }
+    add(
+      "DequantizeLinear", "\(stem)/Dequantize", ["\(stem).int8", scales, "\(stem).zeros"], "\(stem).restored",
+      [.int("axis", 0)])
+    let exact = outputRange == nil ? result : "\(result).exact"
+    try add(
+      "Conv", node.name, [input, "\(stem).restored"] + parameters(convolution.bias), exact,
+      attributes(of: convolution))
+    guard let outputRange else { return }
+    _ = try addRounding(of: exact, outputRange, as: result)
+  }
+
+  /// Rounds a value, once however often it is read, and returns the name of what is read instead.
+  private mutating func addRounding(of value: String, _ range: Quantization.Range, as result: String? = nil) throws
+    -> String
+  {
+    let rounded = result ?? "\(value).restored"
+    guard initialised.insert("\(value).scale").inserted else { return rounded }
+    addInitialiser("\(value).scale", shape: []) { $0.add(9, bytes: withUnsafeBytes(of: range.scale) { Array($0) }) }
+    addInitialiser("\(value).zero", shape: [], type: 2) { $0.add(9, bytes: [range.zero]) }
+    let numbers = ["\(value).scale", "\(value).zero"]
+    add("QuantizeLinear", "\(value)/Quantize", [value] + numbers, "\(value).uint8")
+    add("DequantizeLinear", "\(value)/Dequantize", ["\(value).uint8"] + numbers, rounded)
+    return rounded
+  }
+
+  private func attributes(of convolution: Graph.Operation.Convolution) -> [ONNXAttribute] {
     [
       .ints("kernel_shape", convolution.kernel), .ints("strides", convolution.stride),
       .ints("pads", convolution.padding + convolution.padding),
@@ -115,7 +189,10 @@ struct ONNXLowering {
       "Reshape", "\(name)/Ungroup", ["\(name).normalized", "\(name).shape"], last ? result : "\(name).ungrouped")
     if last { return }
     let (scale, shift) = try scaleAndShift(norm)
-    let axes = try constant("\(name).axes", integers: (0..<network.graph.spatialRank).map { $0 + 1 })
+    guard options.operatorSet >= 13 else {
+      throw Failure(.usage, "group normalisation needs ONNX operator set 13 or later", hint: "leave out --opset")
+    }
+    let axes = try constant("\(name).axes", integers: (0..<spatialRank).map { $0 + 1 })
     add("Unsqueeze", "\(name)/ScaleShape", [scale, axes], "\(name).scale")
     add("Unsqueeze", "\(name)/ShiftShape", [shift, axes], "\(name).shift")
     add("Mul", "\(name)/Scale", ["\(name).ungrouped", "\(name).scale"], "\(name).scaled")
@@ -129,9 +206,10 @@ struct ONNXLowering {
   }
 
   private mutating func parameter(_ name: String) throws -> String {
-    guard let tensor = network.weights[name] else {
+    guard let tensor = weights[name] else {
       throw Failure(.internalError, "the network has no weights for \(name)")
     }
+    let name = prefix + name
     guard initialised.insert(name).inserted else { return name }
     addInitialiser(name, shape: tensor.shape) { $0.add(9, floats: tensor) }
     return name
@@ -175,38 +253,15 @@ struct ONNXLowering {
   // MARK: Messages
 
   private mutating func add(
-    _ type: String, _ name: String, _ inputs: [String], _ result: String, _ attributes: [Attribute] = []
+    _ type: String, _ name: String, _ inputs: [String], _ result: String, _ attributes: [ONNXAttribute] = []
   ) {
     var node = ProtobufMessage()
     for input in inputs { node.add(1, input) }
     node.add(2, result)
     node.add(3, name)
     node.add(4, type)
-    for attribute in attributes { node.add(5, message(attribute)) }
+    for attribute in attributes { node.add(5, attribute.message) }
     content.add(1, node)
-  }
-
-  private func message(_ attribute: Attribute) -> ProtobufMessage {
-    var message = ProtobufMessage()
-    switch attribute {
-    case .float(let name, let value):
-      message.add(1, name)
-      message.add(2, value)
-      message.add(20, 1)
-    case .int(let name, let value):
-      message.add(1, name)
-      message.add(3, value)
-      message.add(20, 2)
-    case .string(let name, let value):
-      message.add(1, name)
-      message.add(4, value)
-      message.add(20, 3)
-    case .ints(let name, let values):
-      message.add(1, name)
-      for value in values { message.add(8, value) }
-      message.add(20, 7)
-    }
-    return message
   }
 
   /// Sizes left open get the symbol at their place, if there is one.

@@ -22,11 +22,15 @@ public struct OpenVINOModel: Sendable {
     case inStages
   }
 
-  /// - Parameter inputShape: (N, C, spatial axes...); nil for an axis leaves its size open.
+  /// - Parameters:
+  ///   - inputShape: (N, C, spatial axes...); nil for an axis leaves its size open.
+  ///   - copiesWeights: whether the weights are to lie close together with nothing between them, as they should in a file.
   ///
   /// Throws `badInput` when the network does not fit the shape.
-  public init(_ network: Network, inputShape: [Int?], statistics: Statistics = .inStages) throws {
-    weights = try OpenVINOWeights(network)
+  public init(
+    _ network: Network, inputShape: [Int?], statistics: Statistics = .inStages, copiesWeights: Bool = false
+  ) throws {
+    weights = try OpenVINOWeights(network, copies: copiesWeights)
     var lowering = OpenVINOLowering(network: network, weights: weights, statistics: statistics)
     description = Array(try lowering.description(inputShape: inputShape).utf8)
   }
@@ -45,7 +49,7 @@ public final class OpenVINOWeights: @unchecked Sendable {
   private let tensors: [Tensor]
   private let block: TensorStorage?
 
-  init(_ network: Network) throws {
+  init(_ network: Network, copies: Bool = false) throws {
     let named = try network.graph.parameters.map { parameter in
       guard let tensor = network.weights[parameter.name] else {
         throw Failure(.internalError, "the network has no weights for \(parameter.name)")
@@ -54,7 +58,7 @@ public final class OpenVINOWeights: @unchecked Sendable {
     }
     let size = named.reduce(0) { $0 + $1.tensor.count * 4 }
     // Unused heads, headers and padding of the file lie between weights, an optimizer's state behind them all.
-    if let (bytes, offsets) = Self.inPlace(named, maximum: 2 * size + (1 << 20)) {
+    if !copies, let (bytes, offsets) = Self.inPlace(named, maximum: 2 * size + (1 << 20)) {
       (self.bytes, self.offsets) = (bytes, offsets)
       tensors = named.map(\.tensor)
       (block, isCopied) = (nil, false)

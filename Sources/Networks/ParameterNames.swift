@@ -2,15 +2,15 @@ import Checkpoints
 
 /// The naming habits of nnU-Net's checkpoints.
 public enum ParameterNames {
-  /// The name without what PyTorch's wrappers add (`module.` of distributed training, `_orig_mod.` of compilation), or
-  /// nil for a second name of a parameter that has a first: the decoder refers to the whole encoder, and every
+  /// The name without what PyTorch's wrappers add (`module.` of distributed training, `_orig_mod.` of compilation,
+  /// `network.` around FastnnUNet's residual students), or nil for a second name of a parameter that has a first: the decoder refers to the whole encoder, and every
   /// convolution block lists its layers once more as `all_modules`.
   public static func canonical(_ name: String) -> String? {
     var name = Substring(name)
     var shortened = true
     while shortened {
       shortened = false
-      for prefix in ["module.", "_orig_mod."] where name.hasPrefix(prefix) {
+      for prefix in ["module.", "_orig_mod.", "network."] where name.hasPrefix(prefix) {
         name = name.dropFirst(prefix.count)
         shortened = true
       }

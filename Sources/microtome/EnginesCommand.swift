@@ -35,9 +35,9 @@ struct EnginesCommand: ParsableCommand {
 
     @Argument(
       help: ArgumentHelp(
-        "The engine's name: openvino or torch.",
+        "The engine's name: openvino, onnxruntime or torch.",
         discussion: """
-          openvino (60 MB) is the fastest on processors. torch trains networks; only the part for processors is kept \
+          openvino (60 MB) is the fastest on processors. onnxruntime (24 MB) runs ONNX files. torch trains networks; only the part for processors is kept \
           (450 MB), but 550 MB are downloaded on Linux. For graphics processors install PyTorch with \
           pip (pip install torch), which is found as well.
           """))

@@ -24,7 +24,7 @@ struct Microtome: ParsableCommand {
       Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
       WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
       Evaluate.self, Accumulate.self, FindBestConfiguration.self, EnsembleFolders.self, Postprocess.self,
-      PlotOverlays.self, ExportModel.self, InstallModel.self,
+      PlotOverlays.self, ExportModel.self, InstallModel.self, Export.self,
       PlanAndPreprocessCommand.self, FingerprintCommand.self, PlanCommand.self, PreprocessCommand.self,
       MovePlansCommand.self, ConvertCommand.self,
     ])
@@ -60,6 +60,8 @@ struct Microtome: ParsableCommand {
     case "nnUNetv2_convert_MSD_dataset", "nnUNet_convert_decathlon_task": run(ConvertDecathlon.self, arguments)
     case "nnUNetv2_convert_old_nnUNet_dataset": run(ConvertLegacy.self, arguments)
     case "nnUNet_plan_and_preprocess": run(LegacyPlanAndPreprocess.self, arguments)
+    case "nnUNetv2_distillation_export_onnx", "nnUNetv2_resenc_distillation_export_onnx":
+      run(DistillationExport.self, arguments)
     case "TotalSegmentator": run(TotalSegment.self, arguments)
     case "FastSegmentator": run(FastSegment.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)

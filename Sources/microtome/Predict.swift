@@ -13,8 +13,13 @@ struct Predict: ParsableCommand {
 
   @Option(
     name: [.customShort("m"), .customLong("model_path")],
-    help: "The model folder: the one with plans.json, dataset.json and fold_0.")
+    help: "The model folder: the one with plans.json, dataset.json and fold_0; or an ONNX file.")
   var model: String?
+
+  @Option(
+    name: .customLong("model-config"),
+    help: "The JSON or INI file that describes an ONNX file. (default: what is inside it, or MODEL.json beside it)")
+  var modelDescription: String?
 
   @Option(name: .customShort("d"), help: "The dataset's name or number.")
   var dataset: String?
@@ -38,7 +43,8 @@ struct Predict: ParsableCommand {
       throw Failure(
         .usage, "name the model either by its folder (-m) or by dataset and configuration (-d and -c)")
     }
-    let session = PredictionSession(modelFolder: folder, arguments: arguments, parts: parts)
+    var session = PredictionSession(modelFolder: folder, arguments: arguments, parts: parts)
+    session.modelDescription = modelDescription
     if explain { try session.explain() } else { try session.run() }
   }
 }

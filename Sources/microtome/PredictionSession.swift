@@ -10,6 +10,8 @@ struct PredictionSession {
   let parts: PartArguments
   /// nnU-Net's own commands succeed on a folder without cases.
   var toleratesNoCases = false
+  /// The document that describes an ONNX file.
+  var modelDescription: String?
 
   func run() throws {
     Interruption.watch()
@@ -47,6 +49,7 @@ struct PredictionSession {
     var job = PredictionJob(
       input: arguments.input, outputFolder: arguments.output, modelFolder: modelFolder, folds: arguments.chosenFolds,
       checkpoint: arguments.checkpoint, options: arguments.options(partCount: parts.count, part: parts.part))
+    job.modelDescription = modelDescription
     if LegacyModel.isLegacy(folder: modelFolder) {
       // nnU-Net v1 has another checkpoint by default, and averages the folds that there are.
       if job.checkpoint == "checkpoint_final.pth" { job.checkpoint = LegacyModel.checkpointName }
@@ -78,7 +81,7 @@ struct PredictionSession {
         ? "no mirroring" : "\(1 << model.mirrorAxes.count) mirrorings"
       Console.print(
         "model: \(model.plans.datasetName) \(model.configuration.name) (\(model.trainerName)), "
-          + "fold \(model.folds.joined(separator: "+")), \(model.networks[0].graph.name), patch \(patch), \(mirroring)")
+          + "fold \(model.folds.joined(separator: "+")), \(model.networkName), patch \(patch), \(mirroring)")
       if !model.dataset.labels.hasRegions, !model.dataset.labels.isConsecutive {
         Console.error("warning: the labels are not consecutive; the written values count classes from 0")
       }

@@ -67,6 +67,18 @@ import Testing
     #expect(throws: Failure.self) { try search(["MICROTOME_TORCH": "system"]).torchLibraries() }
   }
 
+  @Test func orderOfONNXRuntime() throws {
+    let own = try library("home/engines/onnxruntime/1.31.1/capi/libonnxruntime.so.1.31.1")
+    try library("home/engines/onnxruntime/1.31.1/capi/libonnxruntime_providers_shared.so")
+    let environment = try library("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.20.0")
+    let system = try library("system/libonnxruntime.so.1.17.0")
+    let all = ["MICROTOME_HOME": "home", "VIRTUAL_ENV": "venv"]
+    #expect(try search(all).onnxRuntimeLibraries() == [own, environment, system])
+    #expect(try search(all.merging(["MICROTOME_ONNXRUNTIME": "system"]) { $1 }).onnxRuntimeLibraries() == [system])
+    let registry = EngineRegistry(search: search(["MICROTOME_ONNXRUNTIME": "home"]))
+    #expect(throws: Failure.self) { try registry.engine(named: "onnxruntime") }
+  }
+
   @Test func namedButAbsent() throws {
     try library("system/libopenvino_c.so.2400")
     for search in [search([:], explicit: root("nothing")), search(["MICROTOME_OPENVINO": "nothing"])] {
@@ -123,6 +135,8 @@ import Testing
     let failure = #expect(throws: Failure.self) { try registry.engine() }
     #expect(failure?.kind == .engine)
     #expect(failure?.hint?.contains("microtome engines install openvino") == true)
+    let other = #expect(throws: Failure.self) { try registry.engine(named: "onnxruntime") }
+    #expect(other?.hint?.contains("microtome engines install onnxruntime") == true)
     #expect(registry.entries().map(\.name) == ["reference"])
     #expect(try registry.engine(named: "reference").name == "reference")
     #expect(#expect(throws: Failure.self) { try registry.engine(named: "abacus") }?.kind == .usage)

@@ -12,6 +12,28 @@ func goldenNetworks() throws -> [JSON] {
 }
 
 @Suite struct UNetConfigurationTests {
+  /// The numbers of parameters of FastnnUNet's students: three classes, six stages, all heads.
+  @Test(arguments: [(1, 31_196_399, 102_350_575), (4, 1_952_711, 6_405_319), (16, 137_855, 421_371)])
+  func studentsHaveTheOriginalsSize(reduction: Int, plain: Int, residual: Int) throws {
+    for (family, blocks, decoder, expected) in [
+      (UNetConfiguration.Family.plain, [Int](repeating: 2, count: 6), 2, plain),
+      (.residualEncoder, [1, 3, 4, 6, 6, 6], 1, residual),
+    ] {
+      let whole = UNetConfiguration(
+        family: family, spatialRank: 3, inputChannels: 1, outputChannels: 3, features: [32, 64, 128, 256, 320, 320],
+        kernels: [[Int]](repeating: [3, 3, 3], count: 6),
+        strides: [[1, 1, 1]] + [[Int]](repeating: [2, 2, 2], count: 5), blocksPerStage: blocks,
+        blocksPerDecoderStep: [Int](repeating: decoder, count: 5))
+      let graph = try whole.narrowed(by: reduction, blocks: .keep).makeGraph(deepSupervision: true)
+      #expect(graph.parameters.reduce(0) { $0 + $1.count } == expected)
+    }
+    var residual = UNetConfiguration(
+      family: .residualEncoder, spatialRank: 2, inputChannels: 1, outputChannels: 2, features: [32, 320],
+      kernels: [[3, 3], [3, 3]], strides: [[1, 1], [2, 2]], blocksPerStage: [1, 8], blocksPerDecoderStep: [1])
+    residual = residual.narrowed(by: 8, blocks: .adaptive)
+    #expect(residual.features == [8, 40] && residual.blocksPerStage == [2, 8])
+  }
+
   /// Names, shapes and order of every parameter are those of the reference's `state_dict`.
   @Test func parametersAreThoseOfTheReference() throws {
     for golden in try goldenNetworks() {

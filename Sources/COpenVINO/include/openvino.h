@@ -46,6 +46,9 @@ int mt_openvino_core_set_property(const mt_openvino *api, mt_ov_core *core, cons
 /// The weights are not copied: they must live as long as the model and everything compiled from it.
 int mt_openvino_read_model(const mt_openvino *api, mt_ov_core *core, const char *text, size_t length, void *weights,
                            size_t weights_size, mt_ov_model **model);
+/// Reads the model of a file in a format that the library knows (ONNX among them) and fixes the shape of its only input.
+int mt_openvino_read_file(const mt_openvino *api, mt_ov_core *core, const char *path, const int64_t *sizes, size_t rank,
+                          mt_ov_model **model);
 void mt_openvino_model_free(const mt_openvino *api, mt_ov_model *model);
 
 /// Compiles with up to MT_OPENVINO_MAXIMUM_PROPERTIES properties.
@@ -64,7 +67,8 @@ int mt_openvino_request_start(const mt_openvino *api, mt_ov_request *request);
 int mt_openvino_request_wait(const mt_openvino *api, mt_ov_request *request);
 /// The tensor that the request reads from or writes to; to be freed by the caller, which leaves the memory alone.
 int mt_openvino_request_input(const mt_openvino *api, const mt_ov_request *request, mt_ov_tensor **tensor);
-int mt_openvino_request_output(const mt_openvino *api, const mt_ov_request *request, mt_ov_tensor **tensor);
+int mt_openvino_request_output(const mt_openvino *api, const mt_ov_request *request, size_t index,
+                               mt_ov_tensor **tensor);
 
 void mt_openvino_tensor_free(const mt_openvino *api, mt_ov_tensor *tensor);
 int mt_openvino_tensor_data(const mt_openvino *api, const mt_ov_tensor *tensor, void **data, size_t *byte_size);

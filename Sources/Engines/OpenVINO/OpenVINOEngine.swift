@@ -56,10 +56,30 @@ public struct OpenVINOEngine: Engine {
   }
 }
 
+extension OpenVINOEngine: ModelFileEngine {
+  public func compile(
+    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
+  ) throws -> any CompiledNetwork {
+    _ = try file.segmentationPorts()
+    return try compile(
+      representation: file.path, inputShape: inputShape, outputShape: outputShape, options: options)
+  }
+
+  public func compile(
+    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
+  ) throws -> any CompiledNetwork {
+    let core = try OpenVINOCore(library)
+    let plan = try OpenVINOPlan(
+      inputShape: inputShape, outputShapes: [outputShape], activationBytes: nil, core: core, options: options)
+    return try OpenVINONetwork(file: path, core: core, plan: plan)
+  }
+}
+
 /// What has been decided about a network before OpenVINO is asked to compile it.
 struct OpenVINOPlan {
   var inputShape: [Int]
-  var outputShape: [Int]
+  /// The answer's, and those of what else is computed.
+  var outputShapes: [[Int]]
   /// OpenVINO's name: "CPU", "GPU.0".
   var device: String
   /// Tells the device from others of the same name.
@@ -74,8 +94,19 @@ struct OpenVINOPlan {
   init(
     _ graph: Graph, core: OpenVINOCore, inputShape: [Int], options: CompileOptions
   ) throws {
+    let shapes = try graph.shapes(forInput: inputShape)
+    try self.init(
+      inputShape: inputShape, outputShapes: graph.outputs.map { shapes[$0.index] },
+      activationBytes: graph.cost(forInput: inputShape).peakActivationBytes, core: core, options: options)
+  }
+
+  /// - Parameter activationBytes: what the intermediate results of one pass take; nil when that is not known.
+  init(
+    inputShape: [Int], outputShapes: [[Int]], activationBytes: Int?, core: OpenVINOCore, options: CompileOptions
+  ) throws {
     self.inputShape = inputShape
-    outputShape = try graph.outputShape(forInput: inputShape)
+    self.outputShapes = outputShapes
+    guard let outputShape = outputShapes.first else { throw Failure(.internalError, "a network without output") }
     device = options.device
     let isCPU = device == "CPU"
     deviceIdentity = isCPU ? device : core.property("FULL_DEVICE_NAME", of: device) ?? device
@@ -94,7 +125,7 @@ struct OpenVINOPlan {
     guard isCPU else { return }
     let schedule = OpenVINOSchedule(
       threads: max(1, options.threads ?? Processor.current.physicalCores),
-      activationBytes: try graph.cost(forInput: inputShape).peakActivationBytes,
+      activationBytes: activationBytes ?? .max,
       outputBytes: outputShape.reduce(4, *), expectedPasses: options.expectedPasses)
     requests = schedule.requests
     properties += [

@@ -12,7 +12,8 @@ import Networks
 /// A network that OpenVINO has prepared for one device and one shape.
 final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   let inputShape: [Int]
-  let outputShape: [Int]
+  var outputShape: [Int] { outputShapes[0] }
+  fileprivate let outputShapes: [[Int]]
   let precision: Precision
   let concurrentRequests: Int
   let notes: [String]
@@ -36,10 +37,27 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
           UnsafeMutableRawPointer(mutating: weights.bytes.baseAddress), weights.bytes.count, &source),
         "read the network")
     }
+    try self.init(source: source, core: core, memory: weights, plan: plan)
+  }
+
+  /// Compiles the network of a file, ONNX or OpenVINO's own. Throws `engine` when OpenVINO refuses it.
+  convenience init(file: String, core: OpenVINOCore, plan: OpenVINOPlan) throws {
+    let library = core.library
+    var source: OpaquePointer?
+    let sizes = plan.inputShape.map(Int64.init)
+    try library.check(
+      mt_openvino_read_file(library.functions, core.handle, file, sizes, sizes.count, &source),
+      "read the network of \(file)")
+    try self.init(source: source, core: core, memory: core, plan: plan)
+  }
+
+  /// - Parameter source: the network as it was read, which is freed.
+  private convenience init(source: OpaquePointer?, core: OpenVINOCore, memory: AnyObject, plan: OpenVINOPlan) throws {
+    let library = core.library
     defer { if let source { mt_openvino_model_free(library.functions, source) } }
     var compiled: OpaquePointer?
-    let status = Self.withCStrings(plan.properties.map(\.key)) { keys in
-      Self.withCStrings(plan.properties.map(\.value)) { values in
+    let status = withCStrings(plan.properties.map(\.key)) { keys in
+      withCStrings(plan.properties.map(\.value)) { values in
         mt_openvino_compile(
           library.functions, core.handle, source, plan.device, keys.baseAddress, values.baseAddress,
           plan.properties.count, &compiled)
@@ -48,7 +66,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
     try library.check(
       status, "compile the network for \(plan.device) in \(plan.precision.rawValue)",
       hint: "microtome engines lists the devices")
-    try self.init(compiled, core: core, memory: weights, plan: plan)
+    try self.init(compiled, core: core, memory: memory, plan: plan)
   }
 
   /// Takes up what `export` has written. Throws `engine` when OpenVINO refuses it.
@@ -87,7 +105,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
       : ["\(plan.device) computes in \(precision.rawValue) although \(plan.precision.rawValue) was asked for"]
     concurrentRequests = plan.requests ?? property("OPTIMAL_NUMBER_OF_INFER_REQUESTS").flatMap { Int($0) } ?? 1
     inputShape = plan.inputShape
-    outputShape = plan.outputShape
+    outputShapes = plan.outputShapes
     self.core = core
     self.handle = handle
     self.memory = memory
@@ -107,15 +125,6 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   fileprivate func check(_ status: Int32, _ action: @autoclosure () -> String) throws {
     try core.library.check(status, action())
   }
-
-  /// Calls `body` with C copies of `strings`.
-  private static func withCStrings<Result>(
-    _ strings: [String], _ body: (UnsafeBufferPointer<UnsafePointer<CChar>?>) -> Result
-  ) -> Result {
-    var pointers: [UnsafePointer<CChar>?] = strings.map { UnsafePointer(strdup($0)) }
-    defer { for pointer in pointers { free(UnsafeMutablePointer(mutating: pointer)) } }
-    return pointers.withUnsafeMutableBufferPointer { body(UnsafeBufferPointer($0)) }
-  }
 }
 
 /// A pass through an OpenVINO network that reads and writes OpenVINO's own tensors in place.
@@ -132,7 +141,7 @@ final class OpenVINORequest: InferenceRequest {
     guard let handle else { throw Failure(.engine, "OpenVINO could not make an inference request") }
     do {
       input = try Self.values(network, mt_openvino_request_input, handle, network.inputShape)
-      _ = try Self.values(network, mt_openvino_request_output, handle, network.outputShape)
+      _ = try Self.values(network, { mt_openvino_request_output($0, $1, 0, $2) }, handle, network.outputShape)
     } catch {
       mt_openvino_request_free(network.functions, handle)
       throw error
@@ -154,9 +163,16 @@ final class OpenVINORequest: InferenceRequest {
   func wait() throws -> UnsafeBufferPointer<Float> {
     isRunning = false
     try network.check(mt_openvino_request_wait(network.functions, handle), "complete a forward pass")
+    return try output(0)
+  }
+
+  func output(_ index: Int) throws -> UnsafeBufferPointer<Float> {
+    guard network.outputShapes.indices.contains(index) else {
+      throw Failure(.internalError, "a network without output \(index)")
+    }
     // Asked for anew: devices may give every result a place of its own.
-    return UnsafeBufferPointer(
-      try Self.values(network, mt_openvino_request_output, handle, network.outputShape))
+    let getter = { mt_openvino_request_output($0, $1, index, $2) }
+    return UnsafeBufferPointer(try Self.values(network, getter, handle, network.outputShapes[index]))
   }
 
   private typealias TensorGetter = (OpaquePointer?, OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?) -> Int32

@@ -1,0 +1,82 @@
+import Basics
+import Networks
+
+/// Opens ONNX files as models: our own exports by what they say about themselves, others by a document beside them.
+public enum ExportedModel {
+  /// Whether a path names an ONNX file rather than a model folder.
+  public static func isModelFile(_ path: String) -> Bool { path.hasSuffix(".onnx") && !Path.isFolder(path) }
+
+  /// Opens the model of an ONNX file.
+  ///
+  /// - Parameter description: the JSON or INI document that describes the model; nil for what is inside the file, or else
+  ///   for the document beside it that has its name or names it.
+  ///
+  /// Throws `missingInput` when the file or every description of it is missing, and `badInput` when the file is damaged,
+  /// cannot be run, or does not do what the description says.
+  public static func load(_ path: String, description: String? = nil) throws -> TrainedModel {
+    guard Path.isFile(path) else {
+      throw Failure(.missingInput, "does not exist", file: path, hint: "-m takes a model folder or an ONNX file")
+    }
+    let file = try ONNXFile.read(path)
+    let (input, output) = try file.segmentationPorts()
+    if description == nil, file.metadata[ExportRecord.mark] != nil {
+      return try locating(path) { try own(file, input, output) }
+    }
+    let place = try description ?? ModelDescription.path(beside: path)
+    let known = try ModelDescription.read(place)
+    return try locating(place) { try known.model(file, input, output) }
+  }
+
+  private static func own(_ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port) throws -> TrainedModel {
+    func json(_ key: String) throws -> JSON {
+      guard let text = file.metadata[key] else { throw Failure(.badInput, "does not hold \"\(key)\"") }
+      return try JSON(parsing: Array(text.utf8))
+    }
+    guard let configuration = file.metadata["configuration"] else {
+      throw Failure(.badInput, "does not hold \"configuration\"")
+    }
+    return try model(
+      file, input, output, plans: Plans(json: json("plans")), configuration: configuration,
+      dataset: DatasetDescription(json: json("dataset")), trainer: file.metadata["trainer"] ?? "unknown",
+      folds: json("folds").strings ?? [], mirrorAxes: json("mirror_axes").ints ?? [])
+  }
+
+  /// Checks that the network is the one described. Throws `badInput`.
+  static func model(
+    _ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port, plans: Plans, configuration name: String,
+    dataset: DatasetDescription, trainer: String, folds: [String], mirrorAxes: [Int]
+  ) throws -> TrainedModel {
+    let configuration = try plans.configuration(name)
+    let patch = configuration.patchSize
+    func disagree(_ network: String, _ description: String) -> Failure {
+      Failure(
+        .badInput, "the network \(network), but its description says \(description)",
+        hint: "the description belongs to another network")
+    }
+    guard input.shape.count == patch.count + 2 else {
+      throw disagree("takes arrays of \(input.shape.count - 2) spatial axes", "that patches have \(patch.count)")
+    }
+    for (axis, size) in input.shape.dropFirst(2).enumerated() {
+      guard let size, size != patch[axis] else { continue }
+      throw disagree("takes \(size) voxels along axis \(axis)", "\(patch[axis])")
+    }
+    guard configuration.normalizations.count >= dataset.channelCount else {
+      throw Failure(
+        .badInput,
+        "\(configuration.normalizations.count) channels are normalised, the images have \(dataset.channelCount)")
+    }
+    guard Set(mirrorAxes).count == mirrorAxes.count, mirrorAxes.allSatisfy(patch.indices.contains) else {
+      throw Failure(.badInput, "the mirror axes \(mirrorAxes) are not axes of the patch")
+    }
+    var model = TrainedModel(
+      path: file.path, dataset: dataset, plans: plans, configuration: configuration, trainerName: trainer,
+      mirrorAxes: mirrorAxes, networks: [], folds: folds)
+    model.file = file
+    let (channels, classes) = (model.inputChannelCount, dataset.labels.outputCount)
+    if let size = input.shape[1], size != channels { throw disagree("takes \(size) channel(s)", "\(channels)") }
+    if output.shape.count > 1, let size = output.shape[1], size != classes {
+      throw disagree("gives \(size) class(es)", "\(classes)")
+    }
+    return model
+  }
+}

@@ -1,0 +1,264 @@
+import Basics
+import Engines
+import Networks
+
+/// Writes the networks of a trained model for other programs, each with a document beside it, and checks that what was
+/// written answers as the model does.
+public struct NetworkExport: Sendable {
+  public enum Format: String, Sendable, CaseIterable {
+    /// One file, `.onnx`.
+    case onnx
+    /// OpenVINO's intermediate representation, `.xml` and `.bin`.
+    case openvino
+  }
+
+  public var format = Format.onnx
+  /// ONNX only.
+  public var operatorSet = 17
+  /// The number of patches for each pass; nil leaves it open.
+  public var batch: Int?
+  /// Whether the spatial sizes are left open too. ONNX only.
+  public var hasOpenSizes = false
+  /// One file with the mean of all folds, instead of one file for each. ONNX only.
+  public var averagesFolds = false
+  /// How eight-bit ranges are found; nil writes single precision. ONNX only.
+  public var calibration: Calibration?
+  /// Inputs to calibrate with, (C, spatial axes...).
+  public var calibrationPatches: [[Float]] = []
+  /// What runs the files; nil leaves them unchecked.
+  public var check: Check?
+  public var compile = CompileOptions(precision: .fp32)
+
+  public init() {}
+
+  /// How a written file is tried out.
+  public struct Check: Sendable {
+    /// Runs the file.
+    public var engine: any ModelFileEngine
+    /// Runs the model itself.
+    public var judge: any Engine
+    /// Inputs, (C, spatial axes...).
+    public var patches: [[Float]]
+    /// The largest difference that is accepted, in parts of the largest logit; single precision only.
+    public var tolerance: Float = 1e-3
+    /// The smallest part of all voxels that must keep their class in eight bits.
+    public var agreement: Float = 0.9
+
+    public init(engine: any ModelFileEngine, judge: any Engine, patches: [[Float]]) {
+      self.engine = engine
+      self.judge = judge
+      self.patches = patches
+    }
+  }
+
+  /// A file that was written.
+  public struct Result: Sendable {
+    public var path: String
+    public var byteCount: Int
+    /// The largest difference from the model in parts of the largest logit; nil when unchecked.
+    public var difference: Float?
+    /// The part of voxels whose class is the model's.
+    public var agreement: Float?
+  }
+
+  /// Exports `model` into `folder`, as `<stem>_fold<f>` for each fold, or `<stem>` alone where all is in one file.
+  ///
+  /// Files appear only after they have passed the check, and whole. Throws `usage` for options that do not go together,
+  /// `badInput` when a network cannot be written as asked, `engine` when the check fails or cannot be made, `cannotWrite`.
+  public func run(_ model: TrainedModel, to folder: String, stem: String, isExactName: Bool = false) throws -> [Result]
+  {
+    try validate(model)
+    try Path.makeFolder(folder)
+    let scratch = try ScratchFolder(in: folder)
+    let groups = averagesFolds ? [Array(model.networks.indices)] : model.networks.indices.map { [$0] }
+    guard groups.count == 1 || !isExactName else {
+      throw Failure(
+        .usage, "\(groups.count) folds do not fit into one file",
+        hint: "give a folder with -o, choose one fold with -f, or take their mean with --average")
+    }
+    return try groups.map { group in
+      try Interruption.check()
+      var part = model
+      part.select(group)
+      let suffix = isExactName ? "" : averagesFolds ? "_mean" : "_fold\(part.folds.joined(separator: "+"))"
+      let name = stem + suffix
+      var result = try write(part, name: name, scratch: scratch.path)
+      let files = try Path.list(scratch.path).filter { $0.hasPrefix(name + ".") }
+      // The network itself goes last: where it is, the rest is too.
+      let main = Path.split(result.path).name
+      for file in files.filter({ $0 != main }) + [main] {
+        try Path.move(Path.join(scratch.path, file), to: Path.join(folder, file))
+      }
+      result.path = Path.join(folder, Path.split(result.path).name)
+      return result
+    }
+  }
+
+  private func validate(_ model: TrainedModel) throws {
+    guard !model.isLegacy else {
+      throw Failure(
+        .usage, "models of nnU-Net v1 cannot be exported: their preparation cannot be described", file: model.path)
+    }
+    guard !model.networks.isEmpty else {
+      throw Failure(.usage, "is a network for other programs already", file: model.path)
+    }
+    if format == .openvino, averagesFolds || hasOpenSizes || calibration != nil {
+      throw Failure(
+        .usage, "means of folds, open sizes and eight bits are written as ONNX only",
+        hint: "leave out --format openvino; OpenVINO reads ONNX as well")
+    }
+    if calibration != nil, averagesFolds, model.networks.count > 1 {
+      throw Failure(
+        .usage, "the mean of several folds cannot be written in eight bits", hint: "choose one fold with -f")
+    }
+    guard batch.map({ (1...4096).contains($0) }) ?? true else {
+      throw Failure(.usage, "a batch of \(batch ?? 0) patches")
+    }
+  }
+
+  // MARK: Writing
+
+  private func write(_ model: TrainedModel, name: String, scratch: String) throws -> Result {
+    let record = ExportRecord(model: model, precision: calibration == nil ? "fp32" : "int8")
+    let file = name + (format == .onnx ? ".onnx" : ".xml")
+    let path = Path.join(scratch, file)
+    let patch = model.configuration.patchSize
+    let shape = [batch, model.inputChannelCount] + patch.map { hasOpenSizes ? nil : $0 }
+    var quantization: Quantization?
+    switch format {
+    case .onnx:
+      var options = ONNXModel.Options()
+      options.operatorSet = operatorSet
+      options.metadata = record.metadata
+      var networks = model.networks
+      if let calibration {
+        // Numbers of nodes must be those of the graph that is written.
+        networks = networks.map { $0.optimized(.all) }
+        quantization = try calibrate(calibration, networks[0], model)
+        options.quantization = quantization
+      }
+      try ONNXModel(ensemble: networks, inputShape: shape, options: options).write(toFile: path)
+    case .openvino:
+      let written = try OpenVINOModel(model.networks[0].optimized(.all), inputShape: shape, copiesWeights: true)
+      try AtomicFile.write(written.description, to: path)
+      let binary = try AtomicFile(path: Path.join(scratch, name + ".bin"))
+      try binary.write(written.weights.bytes)
+      try binary.commit()
+    }
+    var result = Result(path: path, byteCount: try MappedFile(path: path).bytes.count)
+    var more: [(String, JSON)] = []
+    if let check {
+      let (difference, agreement) = try compare(path, model, check)
+      (result.difference, result.agreement) = (difference, agreement)
+      try judge(result, check)
+      more.append(
+        (
+          "check",
+          .object([
+            "engine": .string("\(check.engine.name) \(check.engine.version)"),
+            "against": .string("\(check.judge.name) \(check.judge.version)"), "patches": .int(check.patches.count),
+            "largest_relative_difference": .double(Double(difference)),
+            "voxels_of_same_class": .double(Double(agreement)),
+          ])
+        ))
+    }
+    if format == .onnx { more.append(("opset", .int(operatorSet))) }
+    if let quantization { more.append(("quantized_convolutions", .int(quantization.inputs.count))) }
+    let content = try MappedFile(path: path)
+    let digest = withExtendedLifetime(content) { SHA256.hexadecimal(content.bytes) }
+    let document = record.document(file: file, sha256: digest, more: more)
+    try AtomicFile.write(Array(document.text(indent: 2).utf8), to: Path.join(scratch, name + ".json"))
+    return result
+  }
+
+  private func calibrate(_ calibration: Calibration, _ network: Network, _ model: TrainedModel) throws -> Quantization {
+    guard let engine = check?.judge else {
+      throw Failure(.engine, "calibration needs an engine that runs the network")
+    }
+    return try calibration.ranges(
+      of: network, examples: calibrationPatches,
+      inputShape: [1, model.inputChannelCount] + model.configuration.patchSize,
+      engine: engine, options: compile)
+  }
+
+  // MARK: Checking
+
+  private func judge(_ result: Result, _ check: Check) throws {
+    let difference = result.difference ?? .infinity
+    let agreement = result.agreement ?? 0
+    if calibration == nil, !(difference <= check.tolerance) {
+      throw Failure(
+        .engine,
+        "the exported network answers differently in \(check.engine.name) than the model in \(check.judge.name): by "
+          + "\(difference) of the largest logit, where \(check.tolerance) is allowed",
+        file: Path.split(result.path).name, hint: "nothing was written; --no-check writes it all the same")
+    }
+    if calibration != nil, !(agreement >= check.agreement) {
+      throw Failure(
+        .badInput, "in eight bits only \(agreement * 100) % of the voxels keep their class",
+        file: Path.split(result.path).name,
+        hint: "calibrate with more typical images, or with --calibration-rule extremes")
+    }
+  }
+
+  /// The largest difference between file and model in parts of the largest logit, and how many voxels keep their class.
+  private func compare(
+    _ path: String, _ model: TrainedModel, _ check: Check
+  ) throws -> (difference: Float, agreement: Float) {
+    let inputShape = [batch ?? 1, model.inputChannelCount] + model.configuration.patchSize
+    let outputShape = try model.networks[0].graph.outputShape(forInput: inputShape)
+    let written: any CompiledNetwork =
+      switch format {
+      case .onnx:
+        try check.engine.compile(
+          ONNXFile.read(path), inputShape: inputShape, outputShape: outputShape, options: compile)
+      case .openvino:
+        try check.engine.compile(
+          representation: path, inputShape: inputShape, outputShape: outputShape, options: compile)
+      }
+    let request = try written.makeRequest()
+    let originals = try model.networks.map {
+      try check.judge.compile($0, inputShape: [1] + inputShape.dropFirst(), options: compile).makeRequest()
+    }
+    let size = outputShape.dropFirst().reduce(1, *)
+    var (difference, largest, same, count): (Float, Float, Int, Int) = (0, 0, 0, 0)
+    for patch in check.patches {
+      try Interruption.check()
+      // In a batch the patch is repeated; its last answer is looked at.
+      for index in request.input.indices { request.input[index] = patch[index % patch.count] }
+      try request.start()
+      var expected = [Float](repeating: 0, count: size)
+      for original in originals {
+        _ = original.input.update(fromContentsOf: patch)
+        try original.start()
+        for (index, value) in try original.wait().enumerated() { expected[index] += value / Float(originals.count) }
+      }
+      let answer = try request.wait().suffix(size)
+      for (value, exact) in zip(answer, expected) {
+        // A value that is not a number makes the difference none too, which no tolerance admits.
+        difference = value == exact ? difference : value.isFinite ? max(difference, abs(value - exact)) : .infinity
+        largest = max(largest, abs(exact))
+      }
+      let voxels = size / outputShape[1]
+      same += Self.equalClasses(Array(answer), expected, classes: outputShape[1], voxels: voxels)
+      count += voxels
+    }
+    return (difference / max(largest, .leastNormalMagnitude), Float(same) / Float(max(1, count)))
+  }
+
+  private static func equalClasses(_ left: [Float], _ right: [Float], classes: Int, voxels: Int) -> Int {
+    func winner(_ logits: [Float], _ voxel: Int) -> Int {
+      (0..<classes).max { logits[$0 * voxels + voxel] < logits[$1 * voxels + voxel] } ?? 0
+    }
+    return (0..<voxels).count { winner(left, $0) == winner(right, $0) }
+  }
+}
+
+extension TrainedModel {
+  /// Keeps some of the folds.
+  fileprivate mutating func select(_ indices: [Int]) {
+    self = TrainedModel(
+      path: path, dataset: dataset, plans: plans, configuration: configuration, trainerName: trainerName,
+      mirrorAxes: mirrorAxes, networks: indices.map { networks[$0] }, folds: indices.map { folds[$0] })
+  }
+}
