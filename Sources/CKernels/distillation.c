@@ -3,12 +3,15 @@
 #include "kernels_distillation.h"
 
 // So many voxels at a time stay in the first cache with all they need but the channels.
-enum { BLOCK = 256, LANES = 16 };
+enum { BLOCK = 256 };
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
+// Of a function on its own there would be one copy only, for the oldest processors.
+#define WITHIN static inline __attribute__((always_inline))
+
 // The logarithms of the sums that softmax divides by, the largest value included.
-static inline void log_sums(const float *logits, size_t stride, size_t channels, size_t n, float inverse, float *result) {
+WITHIN void log_sums(const float *logits, size_t stride, size_t channels, size_t n, float inverse, float *result) {
   float top[BLOCK], sum[BLOCK];
   for (size_t i = 0; i < n; i++) {
     top[i] = logits[i];
@@ -55,12 +58,12 @@ double mt_distill_softmax(const float *student, const float *teacher, size_t str
 }
 
 // ln(1 + e^x)
-static inline float softplus(float x) {
+WITHIN float softplus(float x) {
   float size = x < 0 ? -x : x;
   return (x > 0 ? x : 0.0f) + mt_log(1.0f + mt_exp(-size));
 }
 
-static inline float sigmoid(float x) {
+WITHIN float sigmoid(float x) {
   float e = mt_exp(x < 0 ? x : -x);
   return (x < 0 ? e : 1.0f) / (1.0f + e);
 }

@@ -19,7 +19,8 @@ struct Distill: ParsableCommand {
 
   @OptionGroup var arguments: DistillArguments
 
-  @Option(name: .customLong("kd-mean"), help: "What the divergence is a mean over: voxels, or elements as in FastnnUNet.")
+  @Option(
+    name: .customLong("kd-mean"), help: "What the divergence is a mean over: voxels, or elements as in FastnnUNet.")
   var mean = DistillationLoss.Mean.voxels
 
   @Option(parsing: .upToNextOption, help: "Channels of each stage, instead of -r.")
@@ -155,7 +156,8 @@ struct DistillArguments: ParsableArguments {
   var rotation: Int?
 
   @Option(
-    name: [.customShort("e"), .customLong("epochs")], help: "The number of epochs. (default: the trainer's, mostly 1000)")
+    name: [.customShort("e"), .customLong("epochs")],
+    help: "The number of epochs. (default: the trainer's, mostly 1000)")
   var epochs: Int?
 
   @Flag(name: .customLong("use_da5"), help: "The augmentation of nnUNetTrainerDA5.")
@@ -235,7 +237,8 @@ struct DistillArguments: ParsableArguments {
   }
 
   /// What the command line asks for, as far as the commands agree about it.
-  func options(mean: DistillationLoss.Mean, teacherPlans plans: String, rotation frequency: Int) -> DistillationOptions {
+  func options(mean: DistillationLoss.Mean, teacherPlans plans: String, rotation frequency: Int) -> DistillationOptions
+  {
     var training = TrainingOptions(dataset: dataset, configuration: configuration, fold: fold)
     training.trainer = usesDA5 ? "nnUNetTrainerDA5" : trainer
     training.plans = studentPlans
@@ -278,14 +281,16 @@ struct DistillArguments: ParsableArguments {
     (arguments.device, arguments.engine, arguments.enginePath) = (device, engine, enginePath)
     arguments.validationEngine = validationEngine
     let session = TrainingSession(options: options.training, arguments: arguments)
+    var run = try DistillationRun(
+      options, roots: DatasetRoots { Environment[$0] }, engine: { try session.validationEngine(fallback: nil) },
+      note: Console.print)
     let trainer = options.training.onlyValidates ? nil : try session.trainingEngine()
-    let fast = { try session.validationEngine(fallback: trainer) }
-    var run = try DistillationRun(options, roots: DatasetRoots { Environment[$0] }, engine: fast, note: Console.print)
     run.setCompileOptions(
       CompileOptions(device: try session.device(of: trainer), precision: precision, threads: threads))
     let reporter = TrainingReporter(showsProgress: !hidesProgress)
     let report = try run.run(
-      trainingEngine: { try trainer ?? session.trainingEngine() }, inferenceEngine: fast, report: reporter.report)
+      trainingEngine: { try trainer ?? session.trainingEngine() },
+      inferenceEngine: { try session.validationEngine(fallback: trainer) }, report: reporter.report)
     for line in report.lines { Console.print(line) }
   }
 }

@@ -69,7 +69,8 @@ import Testing
 
   @Test(arguments: [DistillationLoss.Mean.voxels, .elements], [false, true])
   func gradients(mean: DistillationLoss.Mean, regions: Bool) {
-    let meaning = regions ? OutputMeaning.regions(RegionTable(regions: [[1, 2], [2], [1]], labelCount: 3)) : .classes(3)
+    let meaning =
+      regions ? OutputMeaning.regions(RegionTable(regions: [[1, 2], [2], [1]], labelCount: 3)) : .classes(3)
     let loss = DistillationLoss(meaning: meaning, temperature: 2, mean: mean)
     let (student, teacher) = (wave(2 * 3 * 7, 0.7, 0.3), wave(2 * 3 * 7, 1.1, 0.9))
     let gradient = evaluate(loss, student, teacher, batch: 2, weight: 0.5).gradient

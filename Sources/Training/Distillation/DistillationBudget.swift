@@ -77,7 +77,8 @@ public struct DistillationBudget: Sendable, Equatable, CustomStringConvertible {
     var high = max(1, (network.features.max() ?? 1) / StudentDesign.smallestWidth)
     guard try cost(high) <= allowed else {
       throw Failure(
-        .usage, "no student fits the budget of \(self): the smallest (reduction \(high)) needs about "
+        .usage,
+        "no student fits the budget of \(self): the smallest (reduction \(high)) needs about "
           + "\(try cost(high).brief) \(quantity.rawValue)"
           + (quantity == .seconds ? ", and a tenth is kept for what surrounds the network" : ""),
         hint: "allow more, or have fewer blocks with -bs reduce or --blocks")

@@ -83,16 +83,16 @@ public struct DistillationReport: Sendable, Equatable {
     var rows = [["\(cases) cases", "student"] + (teachers == nil ? [] : ["teacher", "ratio"])]
     for (index, label) in labels.enumerated() { rows.append(row("Dice \(label)") { $0.dice[index].decimals(4) }) }
     rows.append(row("mean Dice") { $0.meanDice.decimals(4) })
-    func compared(_ name: String, _ number: (Figures) -> Double, _ text: (Figures) -> String) {
+    func compare(_ name: String, _ number: (Figures) -> Double, inWhole: Bool = false) {
       let ratio = teachers.map { ["\((100 * number(student) / max(number($0), 1e-300)).brief) %"] } ?? []
-      rows.append(row(name, text) + ratio)
+      rows.append(row(name) { inWhole ? "\(Int(number($0)))" : number($0).brief } + ratio)
     }
-    compared("parameters", { Double($0.parameters) }) { "\($0.parameters)" }
-    compared("GFLOP per patch", \.gigaflopPerPatch) { $0.gigaflopPerPatch.brief }
-    compared("GFLOP per case", \.gigaflopPerCase) { $0.gigaflopPerCase.brief }
-    compared("seconds per case", \.secondsPerCase) { $0.secondsPerCase.brief }
+    compare("parameters", { Double($0.parameters) }, inWhole: true)
+    compare("GFLOP per patch", \.gigaflopPerPatch)
+    compare("GFLOP per case", \.gigaflopPerCase)
+    compare("seconds per case", \.secondsPerCase)
     if both.allSatisfy({ $0.peakMemory != nil }) {
-      compared("peak memory MiB", { Double($0.peakMemory ?? 0) }) { (Double($0.peakMemory ?? 0) / 0x1p20).brief }
+      compare("peak memory MiB", { Double($0.peakMemory ?? 0) / 0x1p20 })
     }
     let widths = (0..<4).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
     var lines = rows.map { row in

@@ -134,13 +134,15 @@ extension DistillationRun {
     let task = run.task
     let axes = run.options.mirrorsValidation ? task.geometry.inferenceMirrorAxes?.count ?? 0 : 0
     let counts = try run.split.validation.map { identifier in
-      TileGrid(image: try run.cases.open(identifier).shape, patch: task.configuration.patchSize, step: 0.5).count << axes
+      TileGrid(image: try run.cases.open(identifier).shape, patch: task.configuration.patchSize, step: 0.5).count
+        << axes
     }
     return (counts.sorted()[counts.count / 2], counts.reduce(0, +))
   }
 
   private static func choose(
-    _ budget: DistillationBudget, _ options: DistillationOptions, _ whole: TrainingRun, _ engine: () throws -> any Engine
+    _ budget: DistillationBudget, _ options: DistillationOptions, _ whole: TrainingRun,
+    _ engine: () throws -> any Engine
   ) throws -> DistillationBudget.Choice {
     let task = whole.task
     let passes = try passes(whole)
@@ -183,7 +185,8 @@ extension DistillationRun {
         try budget.quantity == .seconds
         ? student.secondsPerCase
         : budget.value(
-          training.task.network.makeGraph(), inputShape: [1, training.task.network.inputChannels]
+          training.task.network.makeGraph(),
+          inputShape: [1, training.task.network.inputChannels]
             + training.task.configuration.patchSize, passes: Self.passes(training).typical, secondsPerPass: { _ in 0 })
     }
     result.smallestDice = options.smallestDice
@@ -195,7 +198,8 @@ extension DistillationRun {
   ///   - model: nil for the student.
   ///   - output: where its segmentations go; nil for `validation`.
   private func figures(
-    of model: TrainedModel?, output: String?, _ engine: any Engine, _ report: @escaping @Sendable (TrainingEvent) -> Void
+    of model: TrainedModel?, output: String?, _ engine: any Engine,
+    _ report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> (summary: SegmentationSummary, figures: DistillationReport.Figures) {
     let task = training.task
     let seconds = SecondsSum()
@@ -210,7 +214,8 @@ extension DistillationRun {
     let graphs = try model?.networks.map(\.graph) ?? [task.network.makeGraph()]
     let costs = try graphs.map { try $0.cost(forInput: [1, task.network.inputChannels] + patch) }
     let operations = Double(costs.reduce(0) { $0 + $1.operations }) / 1e9
-    let axes = training.options.mirrorsValidation
+    let axes =
+      training.options.mirrorsValidation
       ? model?.mirrorAxes.count ?? task.geometry.inferenceMirrorAxes?.count ?? 0 : 0
     let tiles = try training.split.validation.reduce(0) { sum, identifier in
       sum + TileGrid(image: try training.cases.open(identifier).shape, patch: patch, step: 0.5).count

@@ -29,7 +29,7 @@ public enum BlockStrategy: String, Sendable, CaseIterable {
 ///
 /// Everything else (depth, kernels, strides, the decoder, normalisation) is what the plans say.
 public struct StudentDesign: Sendable, Equatable {
-  /// No stage becomes narrower.
+  /// No stage is narrowed below this.
   public static let smallestWidth = 8
 
   /// What channels are divided by.
@@ -45,8 +45,9 @@ public struct StudentDesign: Sendable, Equatable {
     self.strategy = strategy
   }
 
-  /// The channels of a stage that has `width` in the plans: max(width / reduction, 8), rounded down.
-  public func narrowed(_ width: Int) -> Int { max(width / max(1, reduction), Self.smallestWidth) }
+  /// The channels of a stage that has `width` in the plans: max(width / reduction, 8), rounded down, but no more than it
+  /// had.
+  public func narrowed(_ width: Int) -> Int { min(width, max(width / max(1, reduction), Self.smallestWidth)) }
 
   /// A network with the student's channels and blocks.
   ///
@@ -57,7 +58,8 @@ public struct StudentDesign: Sendable, Equatable {
     }
     guard strategy == .keep || blocks != nil || teacher.family != .plain else {
       throw Failure(
-        .usage, "the block strategy \(strategy.rawValue) is for residual networks; these plans describe a "
+        .usage,
+        "the block strategy \(strategy.rawValue) is for residual networks; these plans describe a "
           + "\(teacher.family.rawValue)",
         hint: "choose ResEnc plans for the student with -spl, or give convolutions per stage with --blocks")
     }
@@ -80,7 +82,8 @@ public struct StudentDesign: Sendable, Equatable {
     guard let values else { return nil }
     guard values.count == stages, values.allSatisfy({ $0 >= 1 }) else {
       throw Failure(
-        .usage, "\(option) gives \(values.count) numbers (\(values.map(String.init).joined(separator: " "))); the network "
+        .usage,
+        "\(option) gives \(values.count) numbers (\(values.map(String.init).joined(separator: " "))); the network "
           + "has \(stages) stages, each of which needs one of at least 1")
     }
     return values
@@ -93,7 +96,8 @@ public struct StudentDesign: Sendable, Equatable {
     guard plans.configurationNames.contains(name) else { return plans }
     var resolved = try plans.configuration(name).json
     if resolved["architecture"] == nil { resolved = try Self.modernised(resolved) }
-    guard var architecture = resolved["architecture"]?.object, var arguments = architecture["arch_kwargs"]?.object else {
+    guard var architecture = resolved["architecture"]?.object, var arguments = architecture["arch_kwargs"]?.object
+    else {
       throw Failure(.badInput, "configuration \"\(name)\" does not describe its network")
     }
     Self.completeBlocks(&arguments, className: architecture["network_class_name"]?.string ?? "")

@@ -73,14 +73,16 @@ public struct Teachers: Sendable {
         let name = file.configuration ?? model.configuration.name
         guard name == model.configuration.name else {
           throw Failure(
-            .badInput, "fold \(fold) was trained in the configuration \(name), fold \(model.folds[0]) in "
+            .badInput,
+            "fold \(fold) was trained in the configuration \(name), fold \(model.folds[0]) in "
               + model.configuration.name)
         }
         guard let json = file.plans, let own = try? Plans(json: json).configuration(name).json else { return }
         let keys = ["patch_size", "spacing", "normalization_schemes", "use_mask_for_norm", "architecture"]
         for key in keys where (own[key] ?? .null) != (model.configuration.json[key] ?? .null) {
           throw Failure(
-            .badInput, "fold \(fold) was trained with other plans than those of its folder: \"\(key)\" is "
+            .badInput,
+            "fold \(fold) was trained with other plans than those of its folder: \"\(key)\" is "
               + "\((own[key] ?? .null).text()) in the checkpoint and "
               + "\((model.configuration.json[key] ?? .null).text()) in plans.json",
             hint: "teach with folds of one training only (-tf)")
