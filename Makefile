@@ -51,6 +51,7 @@ NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder TotalSegmentator Fas
   nnUNetv2_move_plans_between_datasets nnUNetv2_convert_MSD_dataset nnUNetv2_convert_old_nnUNet_dataset \
   nnUNet_plan_and_preprocess nnUNet_convert_decathlon_task nnUNetv2_train nnUNet_train \
   nnUNetv2_distillation_export_onnx nnUNetv2_resenc_distillation_export_onnx \
+  nnUNetv2_distillation_train nnUNetv2_resenc_distillation_train \
   totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin

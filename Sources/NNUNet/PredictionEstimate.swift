@@ -32,7 +32,7 @@ public struct PredictionEstimate {
     let network = model.networks[0]
     let cost = try network.graph.cost(forInput: inputShape)
     let compiled = try engine.compile(network, inputShape: inputShape, options: options.compile)
-    let secondsPerPass = try Self.measure(compiled)
+    let secondsPerPass = try Self.secondsPerPass(compiled)
     line("model    \(model.plans.datasetName), \(model.configuration.name), trained by \(model.trainerName)")
     line("network  \(network.graph.name), \(cost)")
     line(
@@ -93,7 +93,7 @@ public struct PredictionEstimate {
   }
 
   /// Seconds of one pass when the device is kept busy: the shortest of three rounds after one to warm up.
-  private static func measure(_ network: any CompiledNetwork) throws -> Double {
+  public static func secondsPerPass(_ network: any CompiledNetwork) throws -> Double {
     let requests = try (0..<max(1, network.concurrentRequests)).map { _ in try network.makeRequest() }
     for request in requests { request.input.update(repeating: 0) }
     var shortest = Double.infinity

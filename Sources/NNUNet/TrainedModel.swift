@@ -89,6 +89,14 @@ public struct TrainedModel: Sendable {
       mirrorAxes: try locating(firstPath) { try mirrorAxes(first, configuration) }, networks: networks, folds: folds)
   }
 
+  /// This model with the networks of others of the same configuration, all of which then answer together.
+  public func joined(with others: [TrainedModel]) -> TrainedModel {
+    TrainedModel(
+      path: path, dataset: dataset, plans: plans, configuration: configuration, trainerName: trainerName,
+      mirrorAxes: mirrorAxes, networks: networks + others.flatMap(\.networks), folds: folds + others.flatMap(\.folds),
+      legacy: legacy)
+  }
+
   /// The folds of a model folder that have the checkpoint: `0`, `1`, ..., `all`.
   public static func availableFolds(folder: String, checkpoint: String) -> [String] {
     ((try? Path.list(folder)) ?? []).filter { $0.hasPrefix("fold_") }

@@ -20,6 +20,14 @@ struct ArgparseHabits {
     "nnUNetv2_ensemble": ["--save_npz"], "nnUNetv2_determine_postprocessing": ["--remove_postprocessed"],
     "nnUNetv2_plot_overlay_pngs": ["--use_raw"],
     "nnUNetv2_export_model_to_zip": ["--not_strict", "--exp_cv_preds"],
+    "nnUNetv2_distillation_train": distillation, "nnUNetv2_resenc_distillation_train": distillation,
+  ]
+
+  private static let distillation = [
+    "--dataset_id", "--configuration", "--start_fold", "--fold", "--teacher_model_folder", "--teacher_folds",
+    "--teacher_checkpoint", "--teacher_plans", "--student_plans", "--alpha", "--temperature", "--reduction_factor",
+    "--block_strategy", "--device", "--continue_training", "--disable_val_mirroring", "--rotate_training_folds",
+    "--rotate_folds_frequency", "--epochs", "--use_da5",
   ]
 
   private static let planning = ArgparseHabits(longOptions: [

@@ -20,7 +20,7 @@ struct Microtome: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Train.self,
+      Train.self, Distill.self,
       Predict.self, TotalSegment.self, Inspect.self, Compare.self, DrawOverlay.self, EnginesCommand.self,
       WeightsCommand.self, InfoCommand.self, LicenseCommand.self,
       Evaluate.self, Accumulate.self, FindBestConfiguration.self, EnsembleFolders.self, Postprocess.self,
@@ -42,6 +42,8 @@ struct Microtome: ParsableCommand {
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
     case "nnUNetv2_train": run(Train.self, arguments)
     case "nnUNet_train": run(LegacyTrain.self, arguments)
+    case "nnUNetv2_distillation_train": run(DistillPlain.self, arguments)
+    case "nnUNetv2_resenc_distillation_train": run(DistillResEnc.self, arguments)
     case "nnUNetv2_evaluate_folder", "nnUNetv2_evaluate_simple": run(Evaluate.self, arguments)
     case "nnUNetv2_accumulate_crossval_results": run(Accumulate.self, arguments)
     case "nnUNetv2_find_best_configuration": run(FindBestConfiguration.self, arguments)

@@ -41,12 +41,12 @@ struct TrainingSession {
       inferenceEngine: { try validationEngine(fallback: engine) }, report: reporter.report)
   }
 
-  private func trainingEngine() throws -> any TrainingEngine {
+  func trainingEngine() throws -> any TrainingEngine {
     try EngineRegistry(search: EngineSearch(explicitPath: arguments.enginePath))
       .trainingEngine(named: arguments.engine)
   }
 
-  private func device(of engine: (any TrainingEngine)?) throws -> String {
+  func device(of engine: (any TrainingEngine)?) throws -> String {
     guard let engine else { return "CPU" }
     guard let wanted = arguments.device?.uppercased() else {
       return engine.devices.first { $0.hasPrefix("CUDA") } ?? "CPU"
@@ -61,7 +61,7 @@ struct TrainingSession {
   }
 
   /// The engine asked for, else the fastest, else the one that trains.
-  private func validationEngine(fallback: (any TrainingEngine)?) throws -> any Engine {
+  func validationEngine(fallback: (any TrainingEngine)?) throws -> any Engine {
     do {
       return try EngineRegistry(search: EngineSearch()).engine(named: arguments.validationEngine)
     } catch {

@@ -14,7 +14,7 @@ import Testing
   private let root: TemporaryFolder
   private let roots: DatasetRoots
 
-  private static let cascade = #"""
+  static let cascade = #"""
     , "second": {"inherits_from": "tiny", "previous_stage": "tiny", "next_stage": null,
       "data_identifier": "nnUNetPlans_second"}
     """#
@@ -45,11 +45,11 @@ import Testing
     }
   }
 
-  private static let geometry = SourceGeometry.itk(
+  static let geometry = SourceGeometry.itk(
     dimensions: 3, spacing: [1, 1, 1], origin: [0, 0, 0], direction: [1, 0, 0, 0, 1, 0, 0, 0, 1],
     originalOrientation: nil)
 
-  private static func write(_ data: MemoryCase, to stem: String) throws {
+  static func write(_ data: MemoryCase, to stem: String) throws {
     let archive = try NPZWriter(path: stem + ".npz")
     try data.image.elements.withUnsafeBytes {
       try archive.store("data", $0, type: .float32, shape: [1] + data.shape.axes)

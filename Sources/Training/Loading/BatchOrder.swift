@@ -9,6 +9,8 @@ public struct BatchOrder: Sendable, Equatable {
   public var iteration = 0
   /// Epochs to come, the one begun included.
   public var epochs: Int
+  /// After so many training batches the first comes again; nil: none ever does.
+  public var pool: Int?
 
   /// The number of batches to come.
   var count: Int { max(0, epochs * (trainingPerEpoch + validationPerEpoch) - iteration) }
@@ -17,7 +19,8 @@ public struct BatchOrder: Sendable, Equatable {
   func batch(_ number: Int) -> (phase: SamplePreparation.Phase, index: Int) {
     let (epoch, place) = (number + iteration).quotientAndRemainder(dividingBy: trainingPerEpoch + validationPerEpoch)
     if place < trainingPerEpoch {
-      return (.training, trainingStart + epoch * trainingPerEpoch + place - iteration)
+      let index = trainingStart + epoch * trainingPerEpoch + place - iteration
+      return (.training, pool.map { index % $0 } ?? index)
     }
     return (.validation, validationStart + epoch * validationPerEpoch + place - trainingPerEpoch)
   }

@@ -19,6 +19,13 @@ public struct FinalValidation: Sendable {
   public let compile: CompileOptions
   /// The segmentations of a cascade's first stage.
   public let previous: PreviousSegmentations?
+  /// What predicts; nil for the fold's checkpoint.
+  public var model: TrainedModel?
+  /// Where the segmentations go; nil for the fold's `validation`.
+  public var output: String?
+  public var mirrors = true
+  /// Hears the seconds that each case took from the first tile to its labels.
+  public var timed: (@Sendable (Double) -> Void)?
 
   private struct Ahead: Sendable {
     let prepared: PreparedCase
@@ -38,14 +45,15 @@ public struct FinalValidation: Sendable {
   public func run(
     cases: [any PreprocessedCase], engine: any Engine, report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> SegmentationSummary {
-    let output = Path.join(Path.join(modelFolder, "fold_\(fold)"), "validation")
+    let output = output ?? Path.join(Path.join(modelFolder, "fold_\(fold)"), "validation")
     try Path.makeFolder(output)
-    let model = try TrainedModel.load(folder: modelFolder, folds: [fold], checkpoint: checkpoint)
+    let model = try model ?? TrainedModel.load(folder: modelFolder, folds: [fold], checkpoint: checkpoint)
     var options = PredictionOptions()
+    options.mirroring = mirrors
     options.compile = compile
     options.saveProbabilities = savesProbabilities
     let predictor = try Predictor(model: model, engine: engine, options: options)
-    let folders = nextFolders(report)
+    let folders = self.model == nil ? nextFolders(report) : []
     let failures = FailureList()
     try interruptible {
       try predictAll(cases, with: predictor, folders, output, failures, report)
@@ -69,9 +77,11 @@ public struct FinalValidation: Sendable {
       work: { item, ahead in
         report(.validating(identifier: item.element.identifier, number: item.offset + 1, of: cases.count))
         let record = ahead.prepared.record
+        var clock = Stopwatch()
         let prediction = try predictor.predict(
           ahead.prepared, spoolFolder: savesProbabilities ? output : nil, nextStages: ahead.nextStages.map(\.shape)
         ) { _, _ in try Interruption.check() }
+        timed?(clock.lap())
         return Behind(record: record, prediction: prediction, nextStages: ahead.nextStages.map(\.configuration))
       },
       write: { [self] item, result in

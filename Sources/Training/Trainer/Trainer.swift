@@ -21,6 +21,10 @@ public final class Trainer {
   var position: TrainingCheckpoint.Position
   let log: TrainingLog
   let report: (TrainingEvent) -> Void
+  /// What guides the training beside the labels.
+  var guidance: (any TrainingGuidance)?
+  /// See `BatchOrder.pool`.
+  var pool: Int?
   private let lossRule: SegmentationLoss
   /// For each output that has a weight, room for its gradient.
   private let gradients: [UnsafeMutableBufferPointer<Float>]
@@ -71,31 +75,33 @@ public final class Trainer {
 
   deinit { for gradient in gradients { gradient.deallocate() } }
 
-  /// Trains to the end and writes checkpoint_final.pth.
+  /// Trains to the end and writes checkpoint_final.pth, or trains `until` so many epochs are finished.
   ///
   /// Throws `interrupted` after checkpoint_latest.pth has been written when the user asks to stop; `badInput` when the
   /// loss is not a number any more; whatever the engine, reading and writing throw.
   public func run(
     training: [any PreprocessedCase], validation: [any PreprocessedCase], previous: PreviousSegmentations?,
-    workers: Int = Parallel.coreCount
+    workers: Int = Parallel.coreCount, until: Int? = nil
   ) throws {
-    guard epoch < length.epochs else { return }
-    let loader = makeLoader(training, validation, previous, workers)
+    let end = min(until ?? length.epochs, length.epochs)
+    guard epoch < end else { return }
+    let loader = makeLoader(training, validation, previous, workers, end: end)
     defer { loader.stop() }
     var waited = 0.0
-    while epoch < length.epochs {
+    while epoch < end {
       try runEpoch(loader, &waited)
     }
-    log.write("Training done.")
+    if end == length.epochs { log.write("Training done.") }
   }
 
   private func makeLoader(
     _ training: [any PreprocessedCase], _ validation: [any PreprocessedCase], _ previous: PreviousSegmentations?,
-    _ workers: Int
+    _ workers: Int, end: Int
   ) -> BatchLoader {
     var order = BatchOrder(
       trainingPerEpoch: length.iterationsPerEpoch, validationPerEpoch: length.validationIterations,
-      epochs: length.epochs - epoch)
+      epochs: end - epoch)
+    order.pool = pool
     order.trainingStart = position.trainingBatches + position.iteration
     order.validationStart = position.validationBatches
     order.iteration = position.iteration
@@ -155,6 +161,7 @@ public final class Trainer {
 
   private func write(_ summary: EpochSummary) {
     log.write("train_loss \(summary.trainingLoss.decimals(4))")
+    for line in guidance?.summary(trainingLoss: summary.trainingLoss) ?? [] { log.write(line) }
     log.write("val_loss \(summary.validationLoss.decimals(4))")
     log.write("Pseudo dice [\(summary.dice.map { $0.decimals(4) }.joined(separator: ", "))]")
     log.write("Epoch time: \(summary.seconds.decimals(2)) s")
@@ -170,6 +177,7 @@ public final class Trainer {
     while position.iteration < length.iterationsPerEpoch {
       try stopIfAsked(rate: rate)
       let batch = try loader.next()
+      try guidance?.prepare(batch)
       let outputs = try forward(batch, isTraining: true)
       let loss = evaluate(outputs, batch, differentiates: true)
       guard loss.isFinite else { throw diverged("the loss is not a finite number (\(loss))") }
@@ -224,16 +232,21 @@ public final class Trainer {
   /// The weighted loss of all outputs; leaves the gradients in `gradients`.
   private func evaluate(_ outputs: [HostArray?], _ batch: TrainingBatch, differentiates: Bool) -> Double {
     var total = 0.0
+    let guidance = differentiates ? guidance : nil
+    let scale = lossScale?.scale ?? 1
     for (level, gradient) in gradients.enumerated() {
       guard let logits = outputs[level]?.values.baseAddress, let labels = batch.labels[level].baseAddress,
         let gradient = gradient.baseAddress
       else { continue }
-      let weight = task.supervision.weights[level]
+      let weight = task.supervision.weights[level] * (guidance?.labelShare ?? 1)
       total +=
         weight
         * lossRule.evaluate(
           logits: logits, labels: labels, batch: task.batchSize, voxels: batch.labelShapes[level].count,
-          weight: weight * (lossScale?.scale ?? 1), gradient: gradient, differentiates: differentiates)
+          weight: weight * scale, gradient: gradient, differentiates: differentiates)
+      total +=
+        guidance?.evaluate(
+          level: level, weight: task.supervision.weights[level], scale: scale, logits: logits, gradient: gradient) ?? 0
     }
     return total
   }

@@ -24,6 +24,12 @@ public struct TrainingOptions: Sendable {
   public var iterationsPerEpoch = 250
   public var validationIterations = 50
   public var saveEvery = 50
+  /// Draw so many training batches once and use them again and again; nil: every batch is new.
+  public var batchPool: Int?
+  /// Go on with the next fold's cases after so many epochs; nil: stay with `fold`.
+  public var foldRotation: Int?
+  /// Whether the final validation averages over mirrored patches.
+  public var mirrorsValidation = true
   /// Nil for one that nobody knows before.
   public var seed: UInt64?
   /// Threads that prepare batches; nil for one a core.

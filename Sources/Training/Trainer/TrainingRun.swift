@@ -14,14 +14,27 @@ public struct TrainingRun: Sendable {
   let datasetFolder: String
   /// `nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION`
   public let modelFolder: String
-  private let cases: PreprocessedFolder
-  private let previous: PreviousSegmentations?
+  let cases: PreprocessedFolder
+  let previous: PreviousSegmentations?
+  /// What guides the training beside the labels.
+  var guidance: Shared<(any TrainingGuidance)?> = Shared(nil)
 
   /// Looks everything up; writes nothing but a missing `splits_final.json`.
   ///
   /// Throws `usage` for unknown names and options that contradict each other, `missingInput` for what has not been
   /// preprocessed, `badInput` for files that are damaged or contradict each other.
   public init(_ options: TrainingOptions, roots: DatasetRoots) throws {
+    try self.init(options, roots: roots, trainerFolder: options.trainer) { $0 }
+  }
+
+  /// - Parameters:
+  ///   - trainerFolder: the name under which the results are kept.
+  ///   - firstStages: names under which a cascade's first stage may be found as well.
+  ///   - change: makes the plans of the network that is trained of those that data was preprocessed with.
+  init(
+    _ options: TrainingOptions, roots: DatasetRoots, trainerFolder: String, firstStages: [String] = [],
+    changing change: (Plans) throws -> Plans
+  ) throws {
     guard !(options.continues && options.onlyValidates) else {
       throw Failure(.usage, "--c and --val cannot be used together", hint: "--val only repeats the final validation")
     }
@@ -46,7 +59,7 @@ public struct TrainingRun: Sendable {
         hint: there.isEmpty
           ? "run: microtome plan-and-preprocess -d \(options.dataset)" : "there are \(there.joined(separator: ", "))")
     }
-    let plans = try Plans.read(plansPath)
+    let plans = try locating(plansPath) { try change(Plans.read(plansPath)) }
     let description = try DatasetDescription.read(Path.join(folder, "dataset.json"))
     let task = try locating(plansPath) {
       try TrainingTask(plans: plans, dataset: description, configuration: options.configuration, variant: variant)
@@ -71,13 +84,16 @@ public struct TrainingRun: Sendable {
     self.task = task
     datasetFolder = folder
     let results = Path.join(try roots.results(), dataset)
-    let trainer = "\(variant.name)__\(options.plans)__"
-    modelFolder = Path.join(results, trainer + options.configuration)
+    func model(_ trainer: String, _ configuration: String) -> String {
+      Path.join(results, "\(trainer)__\(options.plans)__\(configuration)")
+    }
+    modelFolder = model(trainerFolder, options.configuration)
     if let stage = task.configuration.previousStage {
-      let first = Path.join(results, trainer + stage)
+      let folders = ([trainerFolder] + firstStages).map {
+        NextStage.folder(modelFolder: model($0, stage), configuration: options.configuration)
+      }
       previous = try Self.previous(
-        NextStage.folder(modelFolder: first, configuration: options.configuration),
-        needed: split.train + split.validation)
+        folders.first(where: Path.isFolder) ?? folders[0], needed: split.train + split.validation)
     } else {
       previous = nil
     }
@@ -120,7 +136,7 @@ public struct TrainingRun: Sendable {
     return try validate(engine, report)
   }
 
-  private func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
+  func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
 
   func prepareFolders() throws {
     try Path.makeFolder(foldFolder)
@@ -165,12 +181,30 @@ public struct TrainingRun: Sendable {
     let trainer = try Trainer(
       task: task, length: length, network: network, folder: foldFolder, fold: options.fold, checkpoint: checkpoint,
       seed: seed, writesCheckpoints: !options.disablesCheckpoints, report: report)
+    trainer.guidance = guidance.value
+    trainer.pool = options.batchPool
     try announce(engine, network, trainer, length, seed: seed, report)
-    try trainer.run(
-      training: try split.train.map(cases.open), validation: try split.validation.map(cases.open), previous: previous,
-      workers: options.workers ?? Parallel.coreCount)
+    repeat {
+      // With rotation, so many epochs belong to one fold's cases.
+      let turn = options.foldRotation.map { trainer.epoch / $0 } ?? 0
+      let split = try turn == 0 ? self.split : rotated(turn)
+      try trainer.run(
+        training: try split.train.map(cases.open), validation: try split.validation.map(cases.open),
+        previous: previous, workers: options.workers ?? Parallel.coreCount,
+        until: options.foldRotation.map { (turn + 1) * $0 })
+    } while trainer.epoch < length.epochs
     if options.disablesCheckpoints, !task.variant.isBenchmark { try trainer.save(as: Self.temporaryName, rate: 0) }
     return trainer.history
+  }
+
+  /// The cases after so many changes of the fold; after the last fold comes the first.
+  private func rotated(_ turn: Int) throws -> CrossValidation.Split {
+    let path = Path.join(datasetFolder, CrossValidation.fileName)
+    guard let first = Int(options.fold) else {
+      throw Failure(.usage, "folds cannot be rotated in a training on fold \(options.fold)")
+    }
+    let fold = (first + turn) % (try CrossValidation.read(path).count)
+    return try CrossValidation.split(fold: "\(fold)", of: cases.identifiers, folder: datasetFolder)
   }
 
   /// Where the weights are for the final validation when no checkpoints are wanted.
@@ -225,16 +259,22 @@ public struct TrainingRun: Sendable {
 
   // MARK: Validation
 
-  private func validate(
-    _ engine: any Engine, _ report: @escaping @Sendable (TrainingEvent) -> Void
+  /// Validates with the checkpoint that the options ask for.
+  ///
+  /// - Parameter adjust: changes how.
+  func validate(
+    _ engine: any Engine, _ report: @escaping @Sendable (TrainingEvent) -> Void,
+    adjust: (inout FinalValidation) -> Void = { _ in }
   ) throws -> SegmentationSummary {
     var name = CheckpointName.final
     if options.validatesBest, Path.isFile(checkpointPath(CheckpointName.best)) { name = CheckpointName.best }
     if options.disablesCheckpoints, !options.onlyValidates { name = Self.temporaryName }
     defer { Path.removeTree(checkpointPath(Self.temporaryName)) }
-    let validation = FinalValidation(
+    var validation = FinalValidation(
       task: task, modelFolder: modelFolder, fold: options.fold, checkpoint: name, datasetFolder: datasetFolder,
       savesProbabilities: options.savesProbabilities, compile: options.inference, previous: previous)
+    validation.mirrors = options.mirrorsValidation
+    adjust(&validation)
     return try validation.run(cases: try split.validation.map(cases.open), engine: engine, report: report)
   }
 }

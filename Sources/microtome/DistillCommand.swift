@@ -1,0 +1,296 @@
+import ArgumentParser
+import Basics
+import Engines
+import NNUNet
+import Training
+
+/// `microtome distill`
+struct Distill: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a small student of trained nnU-Net models.",
+    discussion: """
+      The teachers are one or more trained folds; the student has the same plans with narrower stages, learns from the \
+      labels and from the teachers' answers, and is an ordinary model folder. Folders are those of nnU-Net: the \
+      environment variables nnUNet_preprocessed and nnUNet_results name them. Ctrl-C leaves a checkpoint from which \
+      -c_continue goes on exactly.
+
+      A run is never overwritten by one with other parameters; --suffix keeps several students side by side.
+      """)
+
+  @OptionGroup var arguments: DistillArguments
+
+  @Option(
+    name: .customLong("kd-mean"), help: "What the divergence is a mean over: voxels, or elements as in FastnnUNet.")
+  var mean = DistillationLoss.Mean.voxels
+
+  @Option(parsing: .upToNextOption, help: "Channels of each stage, instead of -r.")
+  var widths: [Int] = []
+
+  func run() throws {
+    var options = arguments.options(mean: mean, teacherPlans: "nnUNetPlans", rotation: 400)
+    options.design.widths = widths.isEmpty ? nil : widths
+    try arguments.distill(options)
+  }
+}
+
+/// `nnUNetv2_distillation_train`
+struct DistillPlain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "nnUNetv2_distillation_train", abstract: "Trains a small student of a trained nnU-Net model.",
+    discussion: "The options of FastnnUNet's command, whose -a weighs the mean over voxels and classes.")
+
+  @OptionGroup var arguments: DistillArguments
+
+  func run() throws {
+    try arguments.distill(arguments.options(mean: .elements, teacherPlans: "nnUNetPlans", rotation: 400))
+  }
+}
+
+/// `nnUNetv2_resenc_distillation_train`
+struct DistillResEnc: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "nnUNetv2_resenc_distillation_train",
+    abstract: "Trains a small student of a trained residual encoder.",
+    discussion: "The options of FastnnUNet's command, whose -a weighs the mean over voxels and classes.")
+
+  @OptionGroup var arguments: DistillArguments
+
+  func run() throws {
+    try arguments.distill(arguments.options(mean: .elements, teacherPlans: "nnUNetResEncUNetLPlans", rotation: 5))
+  }
+}
+
+extension DistillationLoss.Mean: ExpressibleByArgument {}
+extension BlockStrategy: ExpressibleByArgument {}
+
+/// The options of all three commands.
+struct DistillArguments: ParsableArguments {
+  @Option(name: [.customShort("d"), .customLong("dataset_id")], help: "The dataset's number or name.")
+  var dataset: String
+
+  @Option(name: [.customShort("c"), .customLong("configuration")], help: "The configuration: 2d, 3d_fullres, ...")
+  var configuration = "3d_fullres"
+
+  @Option(
+    name: [.customShort("f"), .customLong("fold"), .customLong("start_fold")], help: "The student's fold, or 'all'.")
+  var fold = "0"
+
+  @Option(
+    name: [.customShort("t"), .customLong("teacher_model_folder")],
+    help: "A model folder that teaches; may be given several times. (default: nnUNetTrainer's with -tpl)")
+  var teachers: [String] = []
+
+  @Option(
+    name: [.customLong("tf", withSingleDash: true), .customLong("teacher_folds")], parsing: .upToNextOption,
+    help: "The folds that teach. (default: all numbered ones)")
+  var teacherFolds: [String] = []
+
+  @Option(
+    name: [.customLong("tcp", withSingleDash: true), .customLong("teacher_checkpoint")],
+    help: "The checkpoint of each fold.")
+  var teacherCheckpoint = "checkpoint_final.pth"
+
+  @Option(
+    name: [.customLong("tpl", withSingleDash: true), .customLong("teacher_plans")],
+    help: "The plans of the teacher that -t does not name.")
+  var teacherPlans: String?
+
+  @Option(
+    name: [.customLong("spl", withSingleDash: true), .customLong("student_plans")],
+    help: "The plans the student is made of.")
+  var studentPlans = "nnUNetPlans"
+
+  @Option(
+    name: [.customLong("tr", withSingleDash: true)], help: "The trainer whose augmentation and schedule are used.")
+  var trainer = "nnUNetTrainer"
+
+  @Option(
+    name: [.customShort("a"), .customLong("alpha")],
+    help: "The teachers' share of the loss, 0 to 1; 0 is ordinary training.")
+  var alpha = 0.3
+
+  @Option(
+    name: [.customLong("temp", withSingleDash: true), .customLong("temperature")],
+    help: "What logits are divided by before they are compared.")
+  var temperature = 3.0
+
+  @Option(
+    name: [.customShort("r"), .customLong("reduction_factor")],
+    help: "What the channels of each stage are divided by; none gets fewer than 8.")
+  var reduction = 2
+
+  @Option(
+    name: [.customLong("bs", withSingleDash: true), .customLong("block_strategy")],
+    help: "Blocks of a residual student: keep, reduce, increase or adaptive.")
+  var strategy = BlockStrategy.keep
+
+  @Option(parsing: .upToNextOption, help: "Blocks (convolutions) of each encoder stage, instead of -bs.")
+  var blocks: [Int] = []
+
+  @Option(
+    name: [.customLong("d_device", withSingleDash: true), .customLong("device")],
+    help: "cuda, cpu or mps. (default: cuda where there is one)")
+  var device: String?
+
+  @Flag(
+    name: [.customLong("c_continue", withSingleDash: true), .customLong("continue_training")],
+    help: "Go on with an earlier run, from its latest checkpoint.")
+  var continues = false
+
+  @Flag(name: .customLong("val"), help: "Only repeat the final validation and the report.")
+  var onlyValidates = false
+
+  @Flag(
+    name: [.customLong("disable_mirroring", withSingleDash: true), .customLong("disable_val_mirroring")],
+    help: "The final validation does not average over mirrored patches.")
+  var withoutMirroring = false
+
+  @Flag(
+    name: [.customLong("rotate_folds", withSingleDash: true), .customLong("rotate_training_folds")],
+    help: "Train on the cases of one fold after the other.")
+  var rotates = false
+
+  @Option(
+    name: [.customLong("rotate_freq", withSingleDash: true), .customLong("rotate_folds_frequency")],
+    help: "Epochs of each fold's turn. (default: 400; 5 of nnUNetv2_resenc_distillation_train)")
+  var rotation: Int?
+
+  @Option(
+    name: [.customShort("e"), .customLong("epochs")],
+    help: "The number of epochs. (default: the trainer's, mostly 1000)")
+  var epochs: Int?
+
+  @Flag(name: .customLong("use_da5"), help: "The augmentation of nnUNetTrainerDA5.")
+  var usesDA5 = false
+
+  @Flag(name: .customLong("all-levels"), help: "Teach every output of deep supervision, not only the finest.")
+  var guidesAllLevels = false
+
+  @Option(
+    help: """
+      Choose -r by what the student may cost: "2 s/case", "30 GFLOP" (a case), "200 MB" (weights and activations).
+      """)
+  var budget: String?
+
+  @Option(name: .customLong("min-dice"), help: "Say in the report whether the mean Dice reaches this.")
+  var smallestDice: Double?
+
+  @Option(
+    name: .customLong("batch-pool"),
+    help: """
+      Draw so many augmented batches once and use them again and again, so that the teachers are asked only once about \
+      each. (default: every batch is new)
+      """)
+  var batchPool: Int?
+
+  @Option(help: "Added to the name of the results' folder.")
+  var suffix: String?
+
+  @Flag(name: .customLong("no-teacher-validation"), help: "The report does without the teachers' Dice and seconds.")
+  var spareTeachers = false
+
+  @Option(name: .customLong("iterations-per-epoch"), help: "Training batches in an epoch.")
+  var iterations = 250
+
+  @Option(name: .customLong("validation-iterations"), help: "Validation batches after each epoch.")
+  var validationIterations = 50
+
+  @Option(name: .customLong("save-every"), help: "Epochs between two checkpoints to continue from.")
+  var saveEvery = 50
+
+  @Option(help: "A number that decides all random choices. (default: a different one each time)")
+  var seed: UInt64?
+
+  @Option(name: .customLong("loader-threads"), help: "Threads that prepare batches. (default: all cores)")
+  var workers: Int?
+
+  @Option(help: "The engine that trains; 'microtome engines' lists them.")
+  var engine: String?
+
+  @Option(name: .customLong("engine-path"), help: "The training engine's library, or the folder it lies in.")
+  var enginePath: String?
+
+  @Option(
+    name: .customLong("validation-engine"),
+    help: "The engine of the teachers and of the final validation. (default: the fastest)")
+  var validationEngine: String?
+
+  @Option(help: "The arithmetic of training: auto, fp32, bf16 or fp16.")
+  var precision = Precision.auto
+
+  @Option(help: "The number of threads. (default: all cores)")
+  var threads: Int?
+
+  @Flag(name: .customLong("disable_progress_bar"), help: "No progress line.")
+  var hidesProgress = false
+
+  func validate() throws {
+    for (name, value) in [
+      ("-e", epochs ?? 1), ("--iterations-per-epoch", iterations), ("--save-every", saveEvery),
+      ("--validation-iterations", validationIterations), ("--loader-threads", workers ?? 1),
+      ("--threads", threads ?? 1), ("-rotate_freq", rotation ?? 1), ("--batch-pool", batchPool ?? 1),
+    ] where value < 1 {
+      throw ValidationError("\(name) is \(value); at least 1 is needed")
+    }
+    if let seed, seed >= 1 << 63 { throw ValidationError("--seed is \(seed); it must be below 2^63") }
+    if usesDA5, trainer != "nnUNetTrainer" { throw ValidationError("--use_da5 and -tr exclude each other") }
+  }
+
+  /// What the command line asks for, as far as the commands agree about it.
+  func options(mean: DistillationLoss.Mean, teacherPlans plans: String, rotation frequency: Int) -> DistillationOptions
+  {
+    var training = TrainingOptions(dataset: dataset, configuration: configuration, fold: fold)
+    training.trainer = usesDA5 ? "nnUNetTrainerDA5" : trainer
+    training.plans = studentPlans
+    training.continues = continues
+    training.onlyValidates = onlyValidates
+    training.epochs = epochs
+    training.iterationsPerEpoch = iterations
+    training.validationIterations = validationIterations
+    training.saveEvery = saveEvery
+    training.batchPool = batchPool
+    training.foldRotation = rotates ? rotation ?? frequency : nil
+    training.mirrorsValidation = !withoutMirroring
+    training.seed = seed
+    training.workers = workers
+    training.inference.threads = threads
+    var options = DistillationOptions(training)
+    options.teacherFolders = teachers
+    options.teacherPlans = teacherPlans ?? plans
+    options.teacherFolds = teacherFolds
+    options.teacherCheckpoint = teacherCheckpoint
+    options.alpha = alpha
+    options.temperature = temperature
+    options.mean = mean
+    options.guidesAllLevels = guidesAllLevels
+    options.design = StudentDesign(reduction: reduction, strategy: strategy)
+    options.design.blocks = blocks.isEmpty ? nil : blocks
+    options.suffix = suffix
+    options.smallestDice = smallestDice
+    options.judgesTeachers = !spareTeachers
+    return options
+  }
+
+  /// Distils, and tells the user how it goes.
+  func distill(_ options: DistillationOptions) throws {
+    Interruption.watch()
+    var options = options
+    options.budget = try budget.map(DistillationBudget.init(parsing:))
+    // Engines are chosen as for training.
+    var arguments = try TrainArguments.parse([])
+    (arguments.device, arguments.engine, arguments.enginePath) = (device, engine, enginePath)
+    arguments.validationEngine = validationEngine
+    let session = TrainingSession(options: options.training, arguments: arguments)
+    var run = try DistillationRun(
+      options, roots: DatasetRoots { Environment[$0] }, engine: { try session.validationEngine(fallback: nil) },
+      note: Console.print)
+    let trainer = options.training.onlyValidates ? nil : try session.trainingEngine()
+    run.setCompileOptions(
+      CompileOptions(device: try session.device(of: trainer), precision: precision, threads: threads))
+    let reporter = TrainingReporter(showsProgress: !hidesProgress)
+    let report = try run.run(
+      trainingEngine: { try trainer ?? session.trainingEngine() },
+      inferenceEngine: { try session.validationEngine(fallback: trainer) }, report: reporter.report)
+    for line in report.lines { Console.print(line) }
+  }
+}
