@@ -52,13 +52,14 @@ import Testing
     }
     try AtomicFile.write(Array(dataset.utf8), to: Path.join(folder, "dataset.json"))
     let checkpoint = TrainingCheckpoint(
-      parameters: try ParameterInitialization.parameters(of: task.graph, seed: UInt64(fold)), momenta: [:],
+      parameters: try ParameterInitialization.parameters(of: task.graph, seed: UInt64(fold)),
+      optimizer: OptimizerState(),
       history: TrainingHistory(), bestDice: nil, epoch: 1, position: nil, trainerName: Self.trainer, mirrorAxes: nil)
     try checkpoint.write(
       to: Path.join(folder, "fold_\(fold)/\(CheckpointName.final)"), graph: task.graph,
       origin: TrainingCheckpoint.Origin(
         plans: task.plans.json, dataset: task.dataset.json, configuration: "tiny", fold: "\(fold)",
-        rule: (0.01, 0.99, 3e-5), normFollowsActivation: false), rate: 0.01)
+        rule: GradientDescent(rate: 0.01), normFollowsActivation: false), rate: 0.01)
   }
 
   private func options(_ configuration: String = "tiny") -> DistillationOptions {
