@@ -116,6 +116,11 @@ extension TrainingCheckpoint {
     }
   }
 
+  /// Whether a file is a checkpoint that can be read, of whatever network.
+  static func isReadable(_ path: String) -> Bool {
+    (try? TorchCheckpoint.open(path).networkWeights.tensors) != nil
+  }
+
   private static func momenta(_ state: PickleValue?, graph: Graph) throws -> [String: Tensor] {
     guard let entries = state?["state"]?.dictionary else { return [:] }
     var result: [String: Tensor] = [:]
