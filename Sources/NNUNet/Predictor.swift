@@ -126,7 +126,7 @@ extension TrainedModel {
   }
 
   /// The forward passes of a prepared case with one fold.
-  func passesPerFold(for record: PreparationRecord, _ options: PredictionOptions) -> Int {
+  public func passesPerFold(for record: PreparationRecord, _ options: PredictionOptions) -> Int {
     grid(for: record, options).count << mirrorAxes(options).count
   }
 }

@@ -37,6 +37,11 @@ public enum Program {
       Signal(number: SIGINT, condition: condition)
     }
 
+    /// `kill -9`.
+    public static func kill(when condition: @escaping () -> Bool) -> Signal {
+      Signal(number: SIGKILL, condition: condition)
+    }
+
     /// What a shutdown or a batch system sends.
     public static func terminate(when condition: @escaping () -> Bool) -> Signal {
       Signal(number: SIGTERM, condition: condition)
@@ -46,13 +51,14 @@ public enum Program {
   /// Runs the program to its end.
   ///
   /// - Parameters:
+  ///   - script: a program to be run instead of `microtome`.
   ///   - name: what the program is told it was started as; nil for its path.
   ///   - environment: added to this process's own; nil takes a variable away.
   ///   - largestFile: the size, in blocks of 512 or 1024 bytes, beyond which it may not write files.
   ///   - limit: after so many seconds it is killed, which gives status 137.
   public static func run(
-    _ arguments: [String], name: String? = nil, environment: [String: String?] = [:], signal: Signal? = nil,
-    largestFile: Int? = nil, limit: Double = 60
+    _ arguments: [String], script: String? = nil, name: String? = nil, environment: [String: String?] = [:],
+    signal: Signal? = nil, largestFile: Int? = nil, limit: Double = 60
   ) throws -> ProgramRun {
     let folder = try TemporaryFolder()
     let (outputPath, errorPath) = (folder("out"), folder("err"))
@@ -77,11 +83,12 @@ public enum Program {
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
-    var executable = path
-    var words = [name ?? path] + arguments
+    let program = script ?? path
+    var executable = program
+    var words = [name ?? program] + arguments
     if let largestFile {
       executable = "/bin/sh"
-      words = ["sh", "-c", "ulimit -f \(largestFile); exec \"$@\"", "sh", path] + arguments
+      words = ["sh", "-c", "ulimit -f \(largestFile); exec \"$@\"", "sh", program] + arguments
     }
     let argv = words.map { strdup($0) } + [nil]
     let envp = variables(environment).map { strdup($0) } + [nil]

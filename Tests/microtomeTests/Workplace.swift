@@ -87,6 +87,8 @@ struct TestImage: Sendable {
   var dimensions: [Int16]?
   var voxel: @Sendable (inout SeededGenerator) -> Float = { Float.random(in: 0..<1, using: &$0) }
   var seed: UInt64 = 1
+  /// The voxels themselves, instead of `voxel`.
+  var values: [Float]?
 
   /// The file, not compressed.
   var bytes: [UInt8] {
@@ -104,7 +106,9 @@ struct TestImage: Sendable {
     put(Float(1).bitPattern.littleEndian, at: 112)
     header.replaceSubrange(344..<348, with: Array("n+1\0".utf8))
     var generator = SeededGenerator(seed: seed)
-    for _ in 0..<shape.count { withUnsafeBytes(of: voxel(&generator).bitPattern.littleEndian) { header += $0 } }
+    for value in values ?? (0..<shape.count).map({ _ in voxel(&generator) }) {
+      withUnsafeBytes(of: value.bitPattern.littleEndian) { header += $0 }
+    }
     return header
   }
 

@@ -88,7 +88,7 @@ public struct PreprocessingRun: Sendable {
     let keys = ClassKey.all(of: dataset.description)
     let cases = dataset.cases
     let state = Mutex((done: 0, failures: [Int: Failure]()))
-    try Basics.CaseWorkers.run(cases.count, limit: limit) {
+    try CaseWorkers.run(cases.count, limit: limit) {
       CaseMemory.ofPreparing(cases[$0].images, configurations: targets.map(\.configuration), plans: plans)
     } failed: { index, failure in
       let located = failure.located(in: cases[index].images[0])
@@ -120,6 +120,7 @@ public struct PreprocessingRun: Sendable {
   private func copyLabels() throws {
     let target = Path.join(folder, "gt_segmentations")
     try Path.makeFolder(target)
+    Leftovers.remove(from: target)
     let ending = dataset.description.fileEnding
     for training in dataset.cases {
       try Path.copy(training.label, to: Path.join(target, training.identifier + ending))

@@ -46,13 +46,17 @@ public struct FinalValidation: Sendable {
     cases: [any PreprocessedCase], engine: any Engine, report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> SegmentationSummary {
     let output = output ?? Path.join(Path.join(modelFolder, "fold_\(fold)"), "validation")
-    try Path.makeFolder(output)
     let model = try model ?? TrainedModel.load(folder: modelFolder, folds: [fold], checkpoint: checkpoint)
     var options = PredictionOptions()
     options.mirroring = mirrors
     options.compile = compile
     options.saveProbabilities = savesProbabilities
-    let predictor = try Predictor(model: model, engine: engine, options: options)
+    let passes = cases.reduce(0) { $0 + model.passesPerFold(for: $1.properties.record, options) }
+    let predictor = try Predictor(model: model, engine: engine, options: options, expectedPasses: passes)
+    report(
+      .note("validation: \(cases.count) cases with \(predictor.engineName), \(predictor.precision.rawValue)"))
+    try Path.makeFolder(output)
+    Leftovers.remove(from: output)
     let folders = self.model == nil ? nextFolders(report) : []
     let failures = FailureList()
     try interruptible {

@@ -14,6 +14,8 @@ public final class Trainer {
   let folder: String
   let fold: String
   let writesCheckpoints: Bool
+  /// Not continued from a checkpoint.
+  let isNew: Bool
   var history: TrainingHistory
   var bestDice: Double?
   /// Finished epochs.
@@ -49,6 +51,7 @@ public final class Trainer {
     self.folder = folder
     self.fold = fold
     self.writesCheckpoints = writesCheckpoints
+    isNew = checkpoint == nil
     self.report = report
     history = checkpoint?.history ?? TrainingHistory()
     bestDice = checkpoint?.bestDice
@@ -278,11 +281,10 @@ public final class Trainer {
   }
 
   private func diverged(_ what: String) -> Failure {
-    let kept = ["checkpoint_latest.pth", "checkpoint_best.pth"].map { Path.join(folder, $0) }.filter(Path.isFile)
     log.write("\(what); training stops.")
     return Failure(
       .badInput, "\(what) in epoch \(epoch), iteration \(position.iteration); training stops", file: folder,
-      hint: (kept.isEmpty ? "no checkpoint had been written yet" : "unharmed: \(kept.joined(separator: ", "))")
+      hint: survivors
         + "; look for images with extreme or missing values, and train in fp32 if this was half precision")
   }
 }

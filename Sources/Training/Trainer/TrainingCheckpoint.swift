@@ -107,6 +107,11 @@ extension TrainingCheckpoint {
     }
   }
 
+  /// Whether a file is a checkpoint that can be read, of whatever network.
+  static func isReadable(_ path: String) -> Bool {
+    (try? TorchCheckpoint.open(path).networkWeights.tensors) != nil
+  }
+
   private static func position(_ root: PickleValue) -> Position? {
     guard let entry = root["microtome_position"], let seed = entry["seed"]?.int else { return nil }
     var position = Position(seed: UInt64(UInt(bitPattern: seed)))

@@ -101,8 +101,7 @@ public struct TrainingRun: Sendable {
 
   /// The first stage's segmentations, all of which must be there.
   private static func previous(_ folder: String, needed: [String]) throws -> PreviousSegmentations {
-    let present = Set((try? Path.list(folder)) ?? [])
-    if let missing = needed.first(where: { !present.contains($0 + ".npz") }) {
+    if let missing = needed.first(where: { NextStage.file(folder: folder, identifier: $0) == nil }) {
       _ = try NextStage.read(folder: folder, identifier: missing)
     }
     return PreviousSegmentations(folder: folder) { try NextStage.read(folder: folder, identifier: $0) }
@@ -130,7 +129,6 @@ public struct TrainingRun: Sendable {
           hint: "leave out --val to train, or use --c to finish a training that was interrupted")
       }
     } else {
-      try prepareFolders()
       try train(try trainingEngine(), report)
     }
     return try validate(engine, report)
@@ -140,19 +138,17 @@ public struct TrainingRun: Sendable {
 
   func prepareFolders() throws {
     try Path.makeFolder(foldFolder)
-    // What a training that was killed had not finished writing.
-    for name in try Path.list(foldFolder) where name.hasPrefix(".checkpoint_") {
-      Path.removeTree(Path.join(foldFolder, name))
+    Leftovers.remove(from: foldFolder)
+    // Other folds may be trained at the same time, so what is there already is left alone.
+    func write(_ content: [UInt8], _ name: String) throws {
+      let path = Path.join(modelFolder, name)
+      if let there = try? Path.read(path), there == content { return }
+      try AtomicFile.write(content, to: path)
     }
-    func write(_ json: JSON, _ name: String) throws {
-      try AtomicFile.write(Array(json.text(indent: 4).utf8), to: Path.join(modelFolder, name))
-    }
-    try write(task.plans.json, "plans.json")
-    try write(task.dataset.json, "dataset.json")
+    try write(Array(task.plans.json.text(indent: 4).utf8), "plans.json")
+    try write(Array(task.dataset.json.text(indent: 4).utf8), "dataset.json")
     let fingerprint = Path.join(datasetFolder, "dataset_fingerprint.json")
-    if Path.isFile(fingerprint) {
-      try AtomicFile.write(try Path.read(fingerprint), to: Path.join(modelFolder, "dataset_fingerprint.json"))
-    }
+    if Path.isFile(fingerprint) { try write(try Path.read(fingerprint), "dataset_fingerprint.json") }
   }
 
   // MARK: Training
@@ -163,6 +159,7 @@ public struct TrainingRun: Sendable {
     _ engine: any TrainingEngine, _ report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> TrainingHistory? {
     let checkpoint = try options.continues ? latestCheckpoint(report) : nil
+    if !options.continues { warnOfEarlierTraining(report) }
     var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
     length.iterationsPerEpoch = options.iterationsPerEpoch
     length.validationIterations = options.validationIterations
@@ -178,6 +175,9 @@ public struct TrainingRun: Sendable {
     }
     let network = try engine.makeTrainable(task.graph, parameters: parameters, options: options.compile)
     if let checkpoint { try network.restore(parameters: parameters, state: checkpoint.optimizer) }
+    var (learned, judged) = (try open(split.train), try open(split.validation))
+    // Everything has been looked at; only now something is written.
+    try prepareFolders()
     let trainer = try Trainer(
       task: task, length: length, network: network, folder: foldFolder, fold: options.fold, checkpoint: checkpoint,
       seed: seed, writesCheckpoints: !options.disablesCheckpoints, report: report)
@@ -187,9 +187,12 @@ public struct TrainingRun: Sendable {
     repeat {
       // With rotation, so many epochs belong to one fold's cases.
       let turn = options.foldRotation.map { trainer.epoch / $0 } ?? 0
-      let split = try turn == 0 ? self.split : rotated(turn)
+      if turn > 0 {
+        let split = try rotated(turn)
+        (learned, judged) = (try open(split.train), try open(split.validation))
+      }
       try trainer.run(
-        training: try split.train.map(cases.open), validation: try split.validation.map(cases.open),
+        training: learned, validation: judged,
         previous: previous, workers: options.workers ?? Parallel.coreCount,
         until: options.foldRotation.map { (turn + 1) * $0 })
     } while trainer.epoch < length.epochs
@@ -209,18 +212,6 @@ public struct TrainingRun: Sendable {
 
   /// Where the weights are for the final validation when no checkpoints are wanted.
   private static let temporaryName = ".checkpoint_validation.pth"
-
-  /// The checkpoint to go on with: that of a finished training, else the latest, else the best.
-  private func latestCheckpoint(_ report: (TrainingEvent) -> Void) throws -> TrainingCheckpoint? {
-    for name in [CheckpointName.final, CheckpointName.latest, CheckpointName.best] {
-      let path = checkpointPath(name)
-      guard Path.isFile(path) else { continue }
-      report(.note("continuing with \(path)"))
-      return try TrainingCheckpoint.read(path, graph: task.graph)
-    }
-    report(.warning("there is no checkpoint in \(foldFolder) to continue with; a new training begins"))
-    return nil
-  }
 
   private func announce(
     _ engine: any TrainingEngine, _ network: any TrainableNetwork, _ trainer: Trainer, _ length: TrainingLength,
@@ -275,6 +266,6 @@ public struct TrainingRun: Sendable {
       savesProbabilities: options.savesProbabilities, compile: options.inference, previous: previous)
     validation.mirrors = options.mirrorsValidation
     adjust(&validation)
-    return try validation.run(cases: try split.validation.map(cases.open), engine: engine, report: report)
+    return try validation.run(cases: try open(split.validation), engine: engine, report: report)
   }
 }

@@ -1,0 +1,36 @@
+import Basics
+import Imaging
+import NNUNet
+
+extension TrainingRun {
+  /// Opens preprocessed cases and looks whether they were made for the plans.
+  ///
+  /// Throws `missingInput`, and `badInput` for damaged cases and those of other plans.
+  func open(_ identifiers: [String]) throws -> [any PreprocessedCase] {
+    try identifiers.map { identifier in
+      let data = try cases.open(identifier)
+      try check(data)
+      return data
+    }
+  }
+
+  private func check(_ data: any PreprocessedCase) throws {
+    let path = Path.join(cases.path, data.identifier)
+    let advice =
+      "run: microtome preprocess -d \(options.dataset) -plans_name \(options.plans) -c \(options.configuration)"
+    guard data.channelCount == task.dataset.channelCount else {
+      throw Failure(
+        .badInput, "has \(data.channelCount) channel(s), dataset.json names \(task.dataset.channelCount)", file: path,
+        hint: "the folder was made from another version of the dataset; \(advice)")
+    }
+    guard task.configuration.imageResampling.method != .none else { return }
+    let record = data.properties.record
+    let expected = try record.cropBox.shape.resampled(from: record.spacing, to: record.networkSpacing)
+    // Rounding may differ by a voxel between versions.
+    guard zip(expected.axes, data.shape.axes).allSatisfy({ abs($0 - $1) <= 1 }) else {
+      throw Failure(
+        .badInput, "has \(data.shape) voxels, but \(options.plans) ask for \(expected)", file: path,
+        hint: "the folder was preprocessed with other plans; \(advice)")
+    }
+  }
+}
