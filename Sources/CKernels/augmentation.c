@@ -240,11 +240,21 @@ void mt_add_noise(float *values, size_t count, float deviation, uint64_t key, ui
   // Two numbers at a time from two uniform ones (Box and Muller). `first` is even.
   for (size_t i = 0; i < count; i += 2) {
     uint64_t bits = scramble(key + ((first + i) / 2 + 1) * 0x9E3779B97F4A7C15ull);
-    float u = ((float)(uint32_t)(bits >> 40) + 0.5f) * (1.0f / 16777216.0f);
-    float angle = (float)(uint32_t)(bits & 0xFFFFFF) * (6.28318530717958648f / 16777216.0f);
-    float radius = deviation * sqrtf(-2.0f * mt_log(u));
-    values[i] += radius * cosf(angle);
-    if (i + 1 < count) values[i + 1] += radius * sinf(angle);
+    float u = ((float)(int32_t)(bits >> 40) + 0.5f) * (1.0f / 16777216.0f);
+    float radius = deviation * __builtin_elementwise_sqrt(-2.0f * mt_log(u));
+    // The angle in quarter turns: whole ones exchange sine and cosine and their signs, the rest goes into series.
+    const float magic = 12582912.0f;
+    float quarters = (float)(int32_t)(bits & 0xFFFFFF) * (4.0f / 16777216.0f);
+    float shifted = quarters + magic;
+    int32_t whole = mt_bits(shifted) - mt_bits(magic);
+    float a = (quarters - (shifted - magic)) * 1.57079632679489662f, b = a * a;
+    float sine = a * (1.0f + b * (-1.6666667e-1f + b * (8.3333333e-3f - b * 1.9841270e-4f)));
+    float cosine = 1.0f + b * (-0.5f + b * (4.1666667e-2f + b * (-1.3888889e-3f + b * 2.4801587e-5f)));
+    float x = whole & 1 ? sine : cosine, y = whole & 1 ? cosine : sine;
+    x = (whole + 1) & 2 ? -x : x;
+    y = whole & 2 ? -y : y;
+    values[i] += radius * x;
+    if (i + 1 < count) values[i + 1] += radius * y;
   }
 }
 

@@ -1,6 +1,4 @@
 // The update of parameters: one pass over parameters, gradients and what the optimiser remembers.
-#include <math.h>
-
 #include "dispatch.h"
 #include "kernels_training.h"
 
@@ -48,7 +46,7 @@ void mt_adam(float *restrict parameters, float *restrict first, float *restrict 
       v = v > largest[i] ? v : largest[i];
       largest[i] = v;
     }
-    parameters[i] = s.shrink * value - s.rate * m / (sqrtf(v) * s.second_correction + s.epsilon);
+    parameters[i] = s.shrink * value - s.rate * m / (__builtin_elementwise_sqrt(v) * s.second_correction + s.epsilon);
   }
 }
 
@@ -69,6 +67,6 @@ void mt_adan(float *restrict parameters, float *restrict before, float *restrict
     v[i] = trend;
     n[i] = square;
     float direction = mean * s.m_correction + s.ahead * trend * s.v_correction;
-    parameters[i] = (parameters[i] - s.rate * direction / (sqrtf(square * s.n_correction) + s.epsilon)) * s.shrink;
+    parameters[i] = (parameters[i] - s.rate * direction / (__builtin_elementwise_sqrt(square * s.n_correction) + s.epsilon)) * s.shrink;
   }
 }

@@ -126,7 +126,7 @@ import Testing
   /// Every exchange of equal axes of patches that are larger than a block.
   @Test func permutationsOfLargerPatches() {
     let shape = Shape3D(20, 37, 37)
-    let source = (0..<shape.count).map { Int32($0) }
+    let source = (0..<shape.count).map { Float($0) }
     for quarters in 0..<4 {
       var permutation = AxisPermutation()
       permutation.turn(1, 2, quarters: quarters)
@@ -137,6 +137,10 @@ import Testing
         let (sy, sx) = [(y, x), (x, 36 - y), (36 - y, 36 - x), (36 - x, y)][quarters]
         #expect(result[voxel] == source[(z * 37 + sy) * 37 + sx])
       }
+      // Labels go the same way.
+      var marks = source.map { Int16(truncatingIfNeeded: Int($0)) }
+      permutation.apply(marks.map { $0 }, to: &marks, shape)
+      #expect(marks == result.map { Int16(truncatingIfNeeded: Int($0)) })
     }
   }
 

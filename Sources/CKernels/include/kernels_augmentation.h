@@ -39,6 +39,9 @@ void mt_median(float *out, const float *source, const int64_t shape[3], const in
 // The value of the nearest voxel at points as for `mt_affine_row`, 0 outside.
 void mt_affine_nearest_row(float *out, const float *source, const int64_t shape[3], const double start[3],
                            const double step[3], size_t count);
+// Copies to (Z, Y, X) what lies steps[axis] apart, beginning at `source`; one of the steps is 1 or -1.
+void mt_permute_floats(float *out, const float *source, const int64_t shape[3], const int64_t steps[3]);
+void mt_permute_labels(int16_t *out, const int16_t *source, const int64_t shape[3], const int64_t steps[3]);
 // Adds normally distributed numbers; `first` says where in the stream of `key` they begin.
 void mt_add_noise(float *values, size_t count, float deviation, uint64_t key, uint64_t first);
 // x = 0 where the label is negative

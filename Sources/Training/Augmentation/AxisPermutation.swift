@@ -1,3 +1,4 @@
+import CKernels
 import Imaging
 
 /// Axes of equal length exchanged, and some of them reversed: quarter turns and transpositions of a patch.
@@ -24,38 +25,25 @@ struct AxisPermutation: Sendable, Equatable {
   }
 
   /// Copies a volume whose exchanged axes have the same length.
-  func apply<Element: BitwiseCopyable>(
-    _ source: UnsafePointer<Element>, to out: UnsafeMutablePointer<Element>, _ shape: Shape3D
-  ) {
+  func apply(_ source: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ shape: Shape3D) {
+    let (start, steps) = way(through: shape)
+    mt_permute_floats(out, source + start, shape.axes.map(Int64.init), steps)
+  }
+
+  func apply(_ source: UnsafePointer<Int16>, to out: UnsafeMutablePointer<Int16>, _ shape: Shape3D) {
+    let (start, steps) = way(through: shape)
+    mt_permute_labels(out, source + start, shape.axes.map(Int64.init), steps)
+  }
+
+  /// Where in the source the result's first voxel lies, and how far apart its voxels are.
+  private func way(through shape: Shape3D) -> (start: Int, steps: [Int64]) {
     let strides = [shape.y * shape.x, shape.x, 1]
     var start = 0
-    var steps = [0, 0, 0]
-    for axis in 0..<3 {
+    let steps = (0..<3).map { axis in
       let stride = strides[axes[axis]]
-      steps[axis] = isReversed[axis] ? -stride : stride
       if isReversed[axis] { start += stride * (shape[axis] - 1) }
+      return Int64(isReversed[axis] ? -stride : stride)
     }
-    // Blocks, so that every line of memory that is fetched is used while it is at hand: of X and of the axis along which
-    // the source lies contiguous.
-    let inner = axes[2] == 2 || axes[1] == 2 ? 1 : 0
-    let outer = 1 - inner
-    let targets = [strides[0], strides[1]]
-    let block = axes[2] == 2 ? shape.x : 16
-    for first in 0..<shape[outer] {
-      for from in stride(from: 0, to: shape[inner], by: 16) {
-        for left in stride(from: 0, to: shape.x, by: block) {
-          let right = min(left + block, shape.x)
-          for second in from..<min(from + 16, shape[inner]) {
-            let row = source + start + first * steps[outer] + second * steps[inner]
-            let target = out + first * targets[outer] + second * targets[inner]
-            if steps[2] == 1 {
-              (target + left).update(from: row + left, count: right - left)
-            } else {
-              for x in left..<right { target[x] = row[x * steps[2]] }
-            }
-          }
-        }
-      }
-    }
+    return (start, steps)
   }
 }
