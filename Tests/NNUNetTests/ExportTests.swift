@@ -185,7 +185,7 @@ import Testing
 
   /// What is wrong and the words that tell.
   @Test(arguments: [
-    ("\"patch_size\": [8, 8, 8]", "\"patch_size\": [8, 8]", "spatial axes"),
+    ("[8, 8, 8], \"target_spacing\": [3.0, 0.78, 0.78]", "[8, 8], \"target_spacing\": [0.78, 0.78]", "spatial axes"),
     ("\"patch_size\": [8, 8, 8]", "\"patch_size\": [16, 8, 8]", "16"), ("[3.0, 0.78, 0.78]", "[3.0]", "spacing"),
     ("\"std\"", "\"deviation\"", "intensity_properties"), ("{\"patch", "{\"num_class\": 61, \"patch", "61"),
     ("{\"patch", "{\"labels\": {\"background\": 0, \"a\": 1}, \"patch", "class(es)"),
@@ -202,7 +202,7 @@ import Testing
 
   @Test(arguments: [
     ("depth = 8", "depth = 4", "depth"), ("mean = 418.67", "mean = many", "mean"), ("std_dev", "deviation", "std_dev"),
-    ("step_size = 0.25", "step_size 0.25", "line"), ("num_class = 3", "num_class = 61", "num_class"),
+    ("step_size = 0.25", "step_size 0.25", "line"), ("num_class = 3", "num_class = 61", "61"),
     ("use_mirroring = false", "use_mirroring = perhaps", "use_mirroring"),
   ]) func refusesSettings(old: String, new: String, words: String) throws {
     let failure = #expect(throws: Failure.self) { try load(Self.ini.replacing(old, with: new), as: "net.ini") }
