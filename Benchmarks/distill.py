@@ -2,7 +2,8 @@
 """Distils students of several sizes, trains the same networks without a teacher, and prints what they are worth.
 
 Every network has the same few training batches, drawn once (--batch-pool), and the same number of steps. Dice is that of
-held-out test images, with mirroring.
+held-out test images, with mirroring. Started again, it goes on where it was interrupted; processor time is that of the last
+start.
 
     nnUNet_preprocessed=PRE nnUNet_results=RESULTS Benchmarks/distill.py --dataset 4 \\
       --images ../shared/data/Dataset004_Hippocampus/imagesTs --labels ../shared/data/Dataset004_Hippocampus/labelsTs
@@ -48,11 +49,12 @@ def main():
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--teacher-folds", nargs="+", default=["0", "1"])
     parser.add_argument("--reductions", type=int, nargs="+", default=[4, 6, 2])
-    parser.add_argument("--epochs", default=12)
+    parser.add_argument("--epochs", default=26)
     parser.add_argument("--iterations", default=25)
     parser.add_argument("--pool", default=60)
     parser.add_argument("--alpha", default=0.3)
     parser.add_argument("--temperature", default=3)
+    parser.add_argument("--threads", default=os.cpu_count())
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()
     microtome = arguments.microtome.resolve()
@@ -73,16 +75,18 @@ def main():
 
         teacher = dataset / f"nnUNetTrainer__nnUNetPlans__{arguments.configuration}"
         for reduction in arguments.reductions:
-            for alpha in [arguments.alpha, 0]:
-                suffix = f"r{reduction}_a{alpha}"
+            for alpha, mean in [(arguments.alpha, "voxels"), (arguments.alpha, "elements"), (0, "voxels")]:
+                suffix = f"r{reduction}_a{alpha}" + ("_elements" if mean == "elements" else "")
                 seconds = cpu_seconds([
                     microtome, "distill", "-d", arguments.dataset, "-c", arguments.configuration, "-t", teacher, "-tf",
                     *arguments.teacher_folds, "-r", reduction, "-a", alpha, "-temp", arguments.temperature, "-e",
                     arguments.epochs, "--iterations-per-epoch", arguments.iterations, "--validation-iterations", 4,
                     "--batch-pool", arguments.pool, "--seed", 1, "--suffix", suffix, "--no-teacher-validation",
-                    "-disable_mirroring"])
+                    "-disable_mirroring", "--kd-mean", mean, "--threads", arguments.threads, "--save-every", 2,
+                    "-c_continue"])
                 model = dataset / f"nnUNetDistillationTrainer_{suffix}__nnUNetPlans__{arguments.configuration}"
-                row(f"r = {reduction}, {f'alpha {alpha}' if alpha else 'no teacher'}", model, ["0"], seconds)
+                teaching = f"alpha {alpha}, mean over {mean}" if alpha else "no teacher"
+                row(f"r = {reduction}, {teaching}", model, ["0"], seconds)
         row(f"teacher, {len(arguments.teacher_folds)} folds", teacher, arguments.teacher_folds, None)
 
 
