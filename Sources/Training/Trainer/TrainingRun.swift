@@ -134,6 +134,7 @@ public struct TrainingRun: Sendable {
   private func train(_ engine: any TrainingEngine, _ report: @escaping @Sendable (TrainingEvent) -> Void) throws {
     let checkpoint = try options.continues ? latestCheckpoint(report) : nil
     if !options.continues { warnOfEarlierTraining(report) }
+    warnOfRandomSplit(report)
     var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
     length.iterationsPerEpoch = options.iterationsPerEpoch
     length.validationIterations = options.validationIterations
