@@ -57,6 +57,12 @@ import Testing
     nothingWasWritten()
   }
 
+  @Test func aFoldBeyondTheSplitsIsRandom() throws {
+    let run = try place.train(["--epochs", "1"], fold: "7")
+    #expect(run.status == 0 && run.complaints("warning", "5 folds", "random split") == 1, "\(run.errors)")
+    #expect(run.output.contains("fold 7: 4 cases train, 2 judge"))
+  }
+
   /// The folder was made with other plans, or from another version of the dataset.
   @Test func foldersOfOtherPlans() throws {
     try place.write(TrainingPlace.plans(spacing: 0.5), to: "\(place.preprocessed)/tinyPlans.json")

@@ -14,6 +14,16 @@ extension TrainingRun {
     }
   }
 
+  /// A fold beyond those of the file is no mistake for nnU-Net, but mostly one for the user.
+  func warnOfRandomSplit(_ report: (TrainingEvent) -> Void) {
+    let path = Path.join(datasetFolder, CrossValidation.fileName)
+    guard let fold = Int(options.fold), let count = (try? CrossValidation.read(path))?.count, fold >= count else {
+      return
+    }
+    report(
+      .warning("\(path) has \(count) folds, so fold \(fold) is a random split: 80 % of the cases train, 20 % judge"))
+  }
+
   private func check(_ data: any PreprocessedCase) throws {
     let path = Path.join(cases.path, data.identifier)
     let advice =

@@ -160,6 +160,7 @@ public struct TrainingRun: Sendable {
   ) throws -> TrainingHistory? {
     let checkpoint = try options.continues ? latestCheckpoint(report) : nil
     if !options.continues { warnOfEarlierTraining(report) }
+    warnOfRandomSplit(report)
     var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
     length.iterationsPerEpoch = options.iterationsPerEpoch
     length.validationIterations = options.validationIterations
