@@ -122,7 +122,10 @@ import Testing
     ("nnUNetv2_predict_from_modelfolder", [], ["-m", "-num_parts", "-part_id"]),
     (
       "microtome", ["predict"],
-      ["-m", "--model_path", "-d", "-c", "-p", "-tr", "-num_parts", "-part_id", "--explain", "--version"]
+      [
+        "-m", "--model_path", "--model-config", "-d", "-c", "-p", "-tr", "-num_parts", "-part_id", "--explain",
+        "--version",
+      ]
     ),
   ])
   func helpListsEveryOption(name: String, command: [String], own: [String]) throws {
