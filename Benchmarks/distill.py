@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--teacher-folds", nargs="+", default=["0", "1"])
     parser.add_argument("--reductions", type=int, nargs="+", default=[4, 6, 2])
-    parser.add_argument("--epochs", default=26)
+    parser.add_argument("--epochs", default=80)
     parser.add_argument("--iterations", default=25)
     parser.add_argument("--pool", default=60)
     parser.add_argument("--alpha", default=0.3)
