@@ -165,7 +165,7 @@ public struct TrainedModel: Sendable {
     let first = weights["encoder.stages.0.0.convs.0.conv.weight"] ?? weights["encoder.stem.convs.0.conv.weight"]
     // Plans that say it themselves need no help.
     guard let width = first?.shape.first, width != description.features.first else { return description }
-    let rule = arguments?["block_reduction_strategy"]?.string.flatMap(UNetConfiguration.BlockRule.init) ?? .keep
+    let rule = arguments?["block_reduction_strategy"]?.string.flatMap(BlockStrategy.init) ?? .keep
     return description.narrowed(by: reduction, blocks: rule)
   }
 

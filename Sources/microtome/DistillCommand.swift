@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import Engines
 import NNUNet
+import Networks
 import Training
 
 /// `microtome distill`

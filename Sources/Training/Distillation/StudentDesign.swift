@@ -2,29 +2,6 @@ import Basics
 import NNUNet
 import Networks
 
-/// How many residual blocks a student's stage has, by how many the plans give it and by how much it is narrowed.
-public enum BlockStrategy: String, Sendable, CaseIterable {
-  /// Half as many, rounded down, at least one.
-  case reduce
-  case keep
-  /// One more, at most eight.
-  case increase
-  /// One more for every four times by which the stage is narrowed, at most eight.
-  case adaptive
-
-  /// - Parameters:
-  ///   - count: blocks of the stage in the plans.
-  ///   - width, narrowed: channels of the stage in the plans and in the student.
-  public func blocks(_ count: Int, width: Int, narrowed: Int) -> Int {
-    switch self {
-    case .reduce: max(count / 2, 1)
-    case .keep: count
-    case .increase: min(count + 1, 8)
-    case .adaptive: min(count + Int(Double(width) / Double(narrowed) / 4), 8)
-    }
-  }
-}
-
 /// How a student's network follows from plans: narrower stages, and other numbers of blocks.
 ///
 /// Everything else (depth, kernels, strides, the decoder, normalisation) is what the plans say.
