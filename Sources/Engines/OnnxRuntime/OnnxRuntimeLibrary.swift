@@ -1,6 +1,5 @@
 import Basics
 import COnnxRuntime
-import CSystem
 
 /// An opened ONNX Runtime library. Libraries are never closed: threads they have started may outlive every object of ours.
 struct OnnxRuntimeLibrary: @unchecked Sendable {
@@ -23,10 +22,7 @@ struct OnnxRuntimeLibrary: @unchecked Sendable {
   /// Throws `engine` when it cannot be loaded, is not ONNX Runtime, or is too old.
   init(path: String) throws {
     let hint = "choose another one with MICROTOME_ONNXRUNTIME, or run: microtome engines install onnxruntime"
-    guard let library = mt_library_open(path) else {
-      throw Failure(
-        .engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: path, hint: hint)
-    }
+    let library = try openEngineLibrary(path, hint: hint)
     var found: UnsafePointer<CChar>?
     guard let functions = mt_ort_bind(library, &found) else {
       guard let found else { throw Failure(.engine, "is not an ONNX Runtime library", file: path, hint: hint) }

@@ -1,6 +1,5 @@
 import Basics
 import COpenVINO
-import CSystem
 
 /// An opened OpenVINO library. Libraries are never closed: threads they have started may outlive every object of ours.
 struct OpenVINOLibrary: @unchecked Sendable {
@@ -21,10 +20,7 @@ struct OpenVINOLibrary: @unchecked Sendable {
   /// Throws `engine` when it cannot be loaded, is not OpenVINO, or is too old.
   init(path: String) throws {
     let hint = "choose another one with MICROTOME_OPENVINO, or run: microtome engines install openvino"
-    guard let library = mt_library_open(path) else {
-      throw Failure(
-        .engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: path, hint: hint)
-    }
+    let library = try openEngineLibrary(path, hint: hint)
     var missing: UnsafePointer<CChar>?
     guard let functions = mt_openvino_bind(library, &missing) else {
       let name = missing.map { String(cString: $0) } ?? "a function"

@@ -27,10 +27,7 @@ final class TorchLibrary: @unchecked Sendable {
     let hint = "choose another one with MICROTOME_TORCH, or run: microtome engines install torch"
     Self.prepareEnvironment()
     Self.openCompanions(of: path)
-    guard let library = mt_library_open(path) else {
-      throw Failure(
-        .engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: path, hint: hint)
-    }
+    let library = try openEngineLibrary(path, hint: hint)
     let number = mt_torch_version(library)
     version = [56, 48, 40].map { String(number >> $0 & 0xFF) }.joined(separator: ".")
     guard number != 0, !EngineSearch.isOlder(version, than: Self.oldestVersion) else {
@@ -77,9 +74,7 @@ final class TorchLibrary: @unchecked Sendable {
   /// Opens what a device needs beyond the processor's library. Throws `engine` when there is no such device.
   func prepare(_ device: TorchDevice) throws {
     guard device.kind == .cuda, let library = acceleratorLibrary else { return }
-    guard let opened = mt_library_open(library) else {
-      throw Failure(.engine, "cannot be loaded: \(String(cString: mt_library_error()))", file: library)
-    }
+    let opened = try openEngineLibrary(library)
     guard mt_torch_bind_device(functions, opened, device.kind.number) == 0 else {
       throw Failure(.engine, "is not the CUDA part of PyTorch \(version)", file: library)
     }
