@@ -32,7 +32,7 @@ public struct TrainedModel: Sendable {
   }
 
   /// Image channels, plus one per foreground label for the second stage of a cascade.
-  public var inputChannelCount: Int { Self.inputChannelCount(configuration, dataset) }
+  public var inputChannelCount: Int { configuration.inputChannelCount(for: dataset) }
 
   /// Whether the model was made by nnU-Net v1.
   public var isLegacy: Bool { legacy != nil }
@@ -75,11 +75,11 @@ public struct TrainedModel: Sendable {
     }
     let networks = try checkpoints.map { path, checkpoint in
       let description = try student(
-        locating(plansPath) { try self.description(configuration, dataset) }, of: checkpoint)
+        locating(plansPath) { try configuration.network(for: dataset) }, of: checkpoint)
       let matched = try locating(path) { try network(description, weights: checkpoint.networkWeights.tensors) }
       // A patch that the network cannot halve and double again is found out before anything is written.
       _ = try locating(plansPath) {
-        try matched.graph.shapes(forInput: [1, inputChannelCount(configuration, dataset)] + configuration.patchSize)
+        try matched.graph.shapes(forInput: [1, description.inputChannels] + configuration.patchSize)
       }
       return matched
     }
@@ -134,27 +134,6 @@ public struct TrainedModel: Sendable {
     return axes
   }
 
-  /// The network the plans describe, with the channels the dataset asks for.
-  private static func description(
-    _ configuration: Configuration, _ dataset: DatasetDescription
-  ) throws -> UNetConfiguration {
-    let inputs = inputChannelCount(configuration, dataset)
-    let outputs = dataset.labels.outputCount
-    let description =
-      if let architecture = configuration.json["architecture"] {
-        try UNetConfiguration(architecture: architecture, inputChannels: inputs, outputChannels: outputs)
-      } else {
-        try UNetConfiguration(legacy: configuration.json, inputChannels: inputs, outputChannels: outputs)
-      }
-    guard description.spatialRank == configuration.patchSize.count else {
-      throw Failure(
-        .badInput,
-        "the network has \(description.spatialRank) axes, the patch of \(configuration.name) has "
-          + "\(configuration.patchSize.count)")
-    }
-    return description
-  }
-
   /// A student of FastnnUNet's lies beside the plans of the whole network; its checkpoint says how it was narrowed.
   private static func student(
     _ description: UNetConfiguration, of checkpoint: TorchCheckpoint
@@ -181,9 +160,5 @@ public struct TrainedModel: Sendable {
         hint: "the checkpoint belongs to another dataset or configuration")
     }
     return try Network(graph: adapted.makeGraph(), weights: weights).optimized(.dropDropout)
-  }
-
-  private static func inputChannelCount(_ configuration: Configuration, _ dataset: DatasetDescription) -> Int {
-    dataset.channelCount + (configuration.previousStage == nil ? 0 : dataset.labels.foregroundLabels.count)
   }
 }

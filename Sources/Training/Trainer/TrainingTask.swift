@@ -59,20 +59,7 @@ public struct TrainingTask: Sendable {
   private static func network(
     _ configuration: Configuration, _ dataset: DatasetDescription, _ variant: TrainerVariant
   ) throws -> UNetConfiguration {
-    let previous = configuration.previousStage == nil ? 0 : dataset.labels.foregroundLabels.count
-    let (inputs, outputs) = (dataset.channelCount + previous, dataset.labels.outputCount)
-    var network =
-      if let architecture = configuration.json["architecture"] {
-        try UNetConfiguration(architecture: architecture, inputChannels: inputs, outputChannels: outputs)
-      } else {
-        try UNetConfiguration(legacy: configuration.json, inputChannels: inputs, outputChannels: outputs)
-      }
-    guard network.spatialRank == configuration.patchSize.count else {
-      throw Failure(
-        .badInput,
-        "the network has \(network.spatialRank) axes, the patch of \(configuration.name) has "
-          + "\(configuration.patchSize.count)")
-    }
+    var network = try configuration.network(for: dataset)
     if variant.batchNormalization, case .instance(let epsilon, let affine) = network.normalization {
       network.normalization = .batch(epsilon: epsilon, affine: affine)
     }
