@@ -44,11 +44,8 @@ struct ArrayCase: PreprocessedCase {
     _ box: Box3D, image target: UnsafeMutableBufferPointer<Float>?,
     labels labelTarget: UnsafeMutableBufferPointer<Int16>?
   ) throws {
-    try box.check(within: shape)
+    try check(box, image: target, labels: labelTarget)
     let inner = box.shape
-    guard (target?.count ?? .max) >= channelCount * inner.count, (labelTarget?.count ?? .max) >= inner.count else {
-      throw Failure(.internalError, "the room for a box of \(inner) voxels is too small")
-    }
     guard inner.count > 0 else { return }
     if let base = target?.baseAddress, let source = image.rawBytes?.baseAddress {
       for channel in 0..<channelCount {

@@ -34,11 +34,8 @@ struct BloscCase: PreprocessedCase {
     _ box: Box3D, image target: UnsafeMutableBufferPointer<Float>?,
     labels labelTarget: UnsafeMutableBufferPointer<Int16>?
   ) throws {
-    try box.check(within: shape)
+    try check(box, image: target, labels: labelTarget)
     let count = box.shape.count
-    guard (target?.count ?? .max) >= channelCount * count, (labelTarget?.count ?? .max) >= count else {
-      throw Failure(.internalError, "the room for a box of \(box.shape) voxels is too small")
-    }
     if let target {
       try image.read(
         lower: [0] + box.lower.axes, upper: [channelCount] + box.upper.axes, into: UnsafeMutableRawBufferPointer(target)

@@ -1,3 +1,4 @@
+import Basics
 import Imaging
 
 /// A case as preprocessing has left it: normalised, on the grid of a configuration. Safe to read from several threads.
@@ -18,6 +19,19 @@ public protocol PreprocessedCase: Sendable {
   func read(
     _ box: Box3D, image: UnsafeMutableBufferPointer<Float>?, labels: UnsafeMutableBufferPointer<Int16>?
   ) throws
+}
+
+extension PreprocessedCase {
+  /// Throws unless a box lies within the image and there is room for it.
+  func check(
+    _ box: Box3D, image: UnsafeMutableBufferPointer<Float>?, labels: UnsafeMutableBufferPointer<Int16>?
+  ) throws {
+    try box.check(within: shape)
+    let count = box.shape.count
+    guard (image?.count ?? .max) >= channelCount * count, (labels?.count ?? .max) >= count else {
+      throw Failure(.internalError, "the room for a box of \(box.shape) voxels is too small")
+    }
+  }
 }
 
 /// What nnU-Net keeps in the `.pkl` beside a preprocessed case.
