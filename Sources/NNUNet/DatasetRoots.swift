@@ -50,6 +50,13 @@ public struct DatasetRoots: Sendable {
     }
   }
 
+  /// Whether a name is that of a dataset's folder, `DatasetNNN_name`.
+  public static func isName(_ name: String) -> Bool {
+    guard name.hasPrefix("Dataset"), !name.contains("/") else { return false }
+    let digits = name.dropFirst(7).prefix { $0.isASCII && $0.isNumber }
+    return digits.count >= 3 && name.dropFirst(7 + digits.count).first == "_"
+  }
+
   /// The full name of a dataset, looked up in all folders of `roots`.
   static func dataset(_ nameOrIdentifier: String, roots: [String]) throws -> String {
     guard !nameOrIdentifier.hasPrefix("Dataset") else { return nameOrIdentifier }

@@ -27,8 +27,8 @@ public struct ModelInstallation: Sendable {
   ///   `interrupted`. Nothing has changed then, unless moving the unpacked files itself fails.
   public func install(archive path: String) throws -> [String] {
     let zip = try ZipArchive(path: path)
-    let members = zip.members.filter { !$0.isFolder && !Self.isDebris($0.name) }
-    try check(members, path)
+    let members = zip.members.filter { !$0.isFolder && !$0.isDebris }
+    try zip.check(members, maximumFiles: maximumFiles, maximumSize: maximumSize, content: "models")
     try Path.makeFolder(results)
     let scratch = try ScratchFolder(in: results)
     for member in members {
@@ -54,33 +54,13 @@ public struct ModelInstallation: Sendable {
     return folders
   }
 
-  private func check(_ members: [ZipArchive.Member], _ path: String) throws {
-    guard members.count <= maximumFiles else {
-      throw Failure(.badInput, "holds \(members.count) files, which no archive of models does", file: path)
-    }
-    var total = 0
-    for member in members {
-      total += member.size
-      guard total <= maximumSize else {
-        throw Failure(
-          .badInput, "would unpack to more than \(maximumSize >> 30) GiB, which no archive of models does", file: path)
-      }
-    }
-  }
-
-  /// What packing programs leave behind.
-  private static func isDebris(_ name: String) -> Bool {
-    let steps = name.split(separator: "/")
-    return steps.contains("__MACOSX") || steps.last == ".DS_Store"
-  }
-
   // MARK: Where files belong
 
   /// For every file its place in the results folder.
   private func places(of names: [String], in scratch: String) throws -> [(name: String, place: String)] {
     let steps = names.map { $0.split(separator: "/").map(String.init) }
     // From the first folder on that is a dataset's, or a configuration of v1.
-    for isBeginning in [Self.isDataset, Self.isLegacyConfiguration] {
+    for isBeginning in [{ DatasetRoots.isName($0[$1]) }, Self.isLegacyConfiguration] {
       let found = zip(names, steps).compactMap { name, steps in
         steps.indices.dropLast().first { isBeginning(steps, $0) }.map { (name: name, steps: steps[$0...]) }
       }
@@ -97,7 +77,7 @@ public struct ModelInstallation: Sendable {
     }
     let root = plans.dropLast("plans.json".count)
     let dataset = try Plans.read(Path.join(scratch, plans)).datasetName
-    guard Self.isDataset([dataset, ""], 0) else {
+    guard DatasetRoots.isName(dataset) else {
       throw Failure(.badInput, "holds plans for \"\(dataset)\", which is no name of a dataset")
     }
     let folder = Path.split(String(root)).name
@@ -117,14 +97,6 @@ public struct ModelInstallation: Sendable {
       [trainer, configuration, plans].allSatisfy({ !$0.contains("/") && !$0.contains("__") })
     else { throw Failure(.badInput, "its checkpoint \(path) does not say which model it belongs to") }
     return ModelIdentifier(trainer: trainer, plans: plans, configuration: configuration)
-  }
-
-  /// `DatasetNNN_name`
-  private static func isDataset(_ steps: [String], _ index: Int) -> Bool {
-    let name = steps[index]
-    guard name.hasPrefix("Dataset"), !name.contains("/") else { return false }
-    let digits = name.dropFirst(7).prefix { $0.isASCII && $0.isNumber }
-    return digits.count >= 3 && name.dropFirst(7 + digits.count).first == "_"
   }
 
   /// `CONFIGURATION/TaskNNN_name/...` of nnU-Net v1.

@@ -61,20 +61,12 @@ public struct WeightInstaller: Sendable {
     _ zip: ZipArchive, _ archive: String
   ) throws -> [(member: ZipArchive.Member, dataset: String, file: String)] {
     let entries = zip.members.filter { !$0.isFolder }
-    guard entries.count <= maximumFiles else {
-      throw Failure(.badInput, "holds \(entries.count) files, which no archive of weights does", file: archive)
-    }
-    var total = 0
-    for entry in entries {
-      total += entry.size
-      guard total <= maximumSize else {
-        throw Failure(
-          .badInput, "would unpack to more than \(maximumSize >> 30) GiB, which no archive of weights does",
-          file: archive)
-      }
-    }
-    let members = entries.compactMap { member in
-      place(of: member.name).map { (member: member, dataset: $0.dataset, file: $0.file) }
+    try zip.check(entries, maximumFiles: maximumFiles, maximumSize: maximumSize, content: "weights")
+    // What is no dataset of nnU-Net is known by its folder in the catalogue.
+    let others = store.catalogue.sources.map { $0.folder.split(separator: "/").map(String.init) }
+      .filter { !DatasetRoots.isName($0.last ?? "") }
+    let members = entries.filter { !$0.isDebris }.compactMap { member in
+      place(of: member.name, others).map { (member: member, dataset: $0.dataset, file: $0.file) }
     }
     guard !members.isEmpty else {
       throw Failure(
@@ -85,14 +77,10 @@ public struct WeightInstaller: Sendable {
   }
 
   /// Splits a name in an archive into the dataset, from wherever its folder begins, and the rest.
-  private func place(of name: String) -> (dataset: String, file: String)? {
+  private func place(of name: String, _ others: [[String]]) -> (dataset: String, file: String)? {
     let steps = name.split(separator: "/").map(String.init)
-    guard !steps.contains("__MACOSX"), let last = steps.last, last != ".DS_Store" else { return nil }
-    // What is no dataset of nnU-Net is known by its folder in the catalogue.
-    let others = store.catalogue.sources.map { $0.folder.split(separator: "/").map(String.init) }
-      .filter { !Self.isDataset($0.last ?? "") }
     for index in steps.indices.dropLast() {
-      if Self.isDataset(steps[index]) { return (steps[index], steps[(index + 1)...].joined(separator: "/")) }
+      if DatasetRoots.isName(steps[index]) { return (steps[index], steps[(index + 1)...].joined(separator: "/")) }
       for other in others where steps.count > index + other.count && steps[index...].starts(with: other) {
         return (other.joined(separator: "/"), steps[(index + other.count)...].joined(separator: "/"))
       }
@@ -100,16 +88,9 @@ public struct WeightInstaller: Sendable {
     return nil
   }
 
-  /// `DatasetNNN_name`
-  static func isDataset(_ name: String) -> Bool {
-    guard name.hasPrefix("Dataset") else { return false }
-    let digits = name.dropFirst(7).prefix { $0.isNumber }
-    return digits.count >= 3 && name.dropFirst(7 + digits.count).first == "_"
-  }
-
   /// Throws `badInput` unless an unpacked dataset can be used.
   private func check(_ dataset: String, in scratch: String) throws {
-    guard Self.isDataset(Path.split(dataset).name) else { return }
+    guard DatasetRoots.isName(Path.split(dataset).name) else { return }
     let folder = Path.join(scratch, dataset)
     let models = try Path.list(folder).filter { $0.contains("__") && Path.isFolder(Path.join(folder, $0)) }
     guard !models.isEmpty else {
