@@ -101,15 +101,8 @@ import Testing
     let bytes = try Path.read(Self.path(name))
     var generator = SeededGenerator(seed: 3)
     for trial in 0..<300 {
-      var damaged = bytes
-      if trial % 3 == 0 {
-        damaged.removeLast(Int.random(in: 1..<bytes.count, using: &generator))
-      } else {
-        // Headers first: they are what is followed.
-        let place = Int.random(in: 0..<(trial % 3 == 1 ? 300 : bytes.count), using: &generator)
-        damaged[place] ^= UInt8.random(in: 1...255, using: &generator)
-      }
-      try AtomicFile.write(damaged, to: folder("a.b2nd"), flushes: false)
+      let changed = damaged(bytes, trial: trial, header: 300, using: &generator)
+      try AtomicFile.write(changed, to: folder("a.b2nd"), flushes: false)
       do {
         let array = try BloscArray(path: folder("a.b2nd"))
         guard array.shape == Self.shape else { continue }

@@ -166,15 +166,8 @@ import Testing
     let bytes = try Path.read(source + ".b2nd")
     var generator = SeededGenerator(seed: 2)
     for trial in 0..<300 {
-      var damaged = bytes
-      if trial % 3 == 0 {
-        damaged.removeLast(Int.random(in: 1..<bytes.count, using: &generator))
-      } else {
-        // Headers first: they are what is followed.
-        let place = Int.random(in: 0..<(trial % 3 == 1 ? 300 : bytes.count), using: &generator)
-        damaged[place] ^= UInt8.random(in: 1...255, using: &generator)
-      }
-      try AtomicFile.write(damaged, to: folder("case0.b2nd"), flushes: false)
+      let changed = damaged(bytes, trial: trial, header: 300, using: &generator)
+      try AtomicFile.write(changed, to: folder("case0.b2nd"), flushes: false)
       do {
         _ = try values(PreprocessedFolder(path: folder.path).open("case0"))
       } catch let failure as Failure {
