@@ -190,50 +190,14 @@ struct DistillArguments: ParsableArguments {
   @Flag(name: .customLong("no-teacher-validation"), help: "The report does without the teachers' Dice and seconds.")
   var spareTeachers = false
 
-  @Option(name: .customLong("iterations-per-epoch"), help: "Training batches in an epoch.")
-  var iterations = 250
-
-  @Option(name: .customLong("validation-iterations"), help: "Validation batches after each epoch.")
-  var validationIterations = 50
-
-  @Option(name: .customLong("save-every"), help: "Epochs between two checkpoints to continue from.")
-  var saveEvery = 50
-
-  @Option(help: "A number that decides all random choices. (default: a different one each time)")
-  var seed: UInt64?
-
-  @Option(name: .customLong("loader-threads"), help: "Threads that prepare batches. (default: all cores)")
-  var workers: Int?
-
-  @Option(help: "The engine that trains; 'microtome engines' lists them.")
-  var engine: String?
-
-  @Option(name: .customLong("engine-path"), help: "The training engine's library, or the folder it lies in.")
-  var enginePath: String?
-
-  @Option(
-    name: .customLong("validation-engine"),
-    help: "The engine of the teachers and of the final validation. (default: the fastest)")
-  var validationEngine: String?
-
-  @Option(help: "The arithmetic of training: auto, fp32, bf16 or fp16.")
-  var precision = Precision.auto
-
-  @Option(help: "The number of threads. (default: all cores)")
-  var threads: Int?
-
-  @Flag(name: .customLong("disable_progress_bar"), help: "No progress line.")
-  var hidesProgress = false
+  @OptionGroup var loop: TrainingLoopArguments
 
   func validate() throws {
     for (name, value) in [
-      ("-e", epochs ?? 1), ("--iterations-per-epoch", iterations), ("--save-every", saveEvery),
-      ("--validation-iterations", validationIterations), ("--loader-threads", workers ?? 1),
-      ("--threads", threads ?? 1), ("-rotate_freq", rotation ?? 1), ("--batch-pool", batchPool ?? 1),
+      ("-e", epochs ?? 1), ("-rotate_freq", rotation ?? 1), ("--batch-pool", batchPool ?? 1),
     ] where value < 1 {
       throw ValidationError("\(name) is \(value); at least 1 is needed")
     }
-    if let seed, seed >= 1 << 63 { throw ValidationError("--seed is \(seed); it must be below 2^63") }
     if usesDA5, trainer != "nnUNetTrainer" { throw ValidationError("--use_da5 and -tr exclude each other") }
   }
 
@@ -246,15 +210,10 @@ struct DistillArguments: ParsableArguments {
     training.continues = continues
     training.onlyValidates = onlyValidates
     training.epochs = epochs
-    training.iterationsPerEpoch = iterations
-    training.validationIterations = validationIterations
-    training.saveEvery = saveEvery
     training.batchPool = batchPool
     training.foldRotation = rotates ? rotation ?? frequency : nil
     training.mirrorsValidation = !withoutMirroring
-    training.seed = seed
-    training.workers = workers
-    training.inference.threads = threads
+    loop.set(&training)
     var options = DistillationOptions(training)
     options.teacherFolders = teachers
     options.teacherPlans = teacherPlans ?? plans
@@ -277,18 +236,13 @@ struct DistillArguments: ParsableArguments {
     Interruption.watch()
     var options = options
     options.budget = try budget.map(DistillationBudget.init(parsing:))
-    // Engines are chosen as for training.
-    var arguments = try TrainArguments.parse([])
-    (arguments.device, arguments.engine, arguments.enginePath) = (device, engine, enginePath)
-    arguments.validationEngine = validationEngine
-    let session = TrainingSession(options: options.training, arguments: arguments)
+    let session = TrainingSession(loop: loop, device: device)
     var run = try DistillationRun(
       options, roots: DatasetRoots { Environment[$0] }, engine: { try session.validationEngine(fallback: nil) },
       note: Console.print)
     let trainer = options.training.onlyValidates ? nil : try session.trainingEngine()
-    run.setCompileOptions(
-      CompileOptions(device: try session.device(of: trainer), precision: precision, threads: threads))
-    let reporter = TrainingReporter(showsProgress: !hidesProgress)
+    run.setCompileOptions(try session.compileOptions(of: trainer))
+    let reporter = TrainingReporter(showsProgress: !loop.hidesProgress)
     let report = try run.run(
       trainingEngine: { try trainer ?? session.trainingEngine() },
       inferenceEngine: { try session.validationEngine(fallback: trainer) }, report: reporter.report)

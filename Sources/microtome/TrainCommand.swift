@@ -34,7 +34,7 @@ struct Train: ParsableCommand {
     var options = TrainingOptions(dataset: dataset, configuration: configuration, fold: fold)
     options.trainer = trainer
     options.plans = plans
-    try TrainingSession(options: options, arguments: arguments).run()
+    try arguments.train(options)
   }
 }
 
@@ -78,8 +78,8 @@ struct LegacyTrain: ParsableCommand {
     options.trainer = trainers[trainer] ?? trainer
     options.plans = plans == "nnUNetPlansv2.1" ? "nnUNetPlans" : plans
     var arguments = arguments
-    if fullPrecision { arguments.precision = .fp32 }
-    try TrainingSession(options: options, arguments: arguments).run()
+    if fullPrecision { arguments.loop.precision = .fp32 }
+    try arguments.train(options)
   }
 }
 
@@ -122,50 +122,39 @@ struct TrainArguments: ParsableArguments {
   @Option(help: "The number of epochs. (default: the trainer's, mostly 1000)")
   var epochs: Int?
 
-  @Option(name: .customLong("iterations-per-epoch"), help: "Training batches in an epoch.")
-  var iterations = 250
-
-  @Option(name: .customLong("validation-iterations"), help: "Validation batches after each epoch.")
-  var validationIterations = 50
-
-  @Option(name: .customLong("save-every"), help: "Epochs between two checkpoints to continue from.")
-  var saveEvery = 50
-
-  @Option(help: "A number that decides all random choices. (default: a different one each time)")
-  var seed: UInt64?
-
-  @Option(name: .customLong("loader-threads"), help: "Threads that prepare batches. (default: all cores)")
-  var workers = Int(Environment["nnUNet_n_proc_DA"] ?? "").flatMap { $0 > 0 ? $0 : nil }
-
-  @Option(help: "The engine that trains; 'microtome engines' lists them.")
-  var engine: String?
-
-  @Option(name: .customLong("engine-path"), help: "The training engine's library, or the folder it lies in.")
-  var enginePath: String?
-
-  @Option(name: .customLong("validation-engine"), help: "The engine of the final validation. (default: the fastest)")
-  var validationEngine: String?
-
-  @Option(help: "The arithmetic of training: auto, fp32, bf16 or fp16.")
-  var precision = Precision.auto
-
-  @Option(help: "The number of threads. (default: all cores)")
-  var threads: Int?
-
-  @Flag(name: .customLong("disable_progress_bar"), help: "No progress line.")
-  var hidesProgress = false
+  @OptionGroup var loop: TrainingLoopArguments
 
   func validate() throws {
     guard devices == 1 else {
       throw ValidationError("-num_gpus is \(devices); training runs on one device")
     }
-    for (name, value) in [
-      ("--epochs", epochs ?? 1), ("--iterations-per-epoch", iterations), ("--save-every", saveEvery),
-      ("--validation-iterations", validationIterations), ("--loader-threads", workers ?? 1),
-      ("--threads", threads ?? 1),
-    ] where value < 1 {
-      throw ValidationError("\(name) is \(value); at least 1 is needed")
+    if let epochs, epochs < 1 { throw ValidationError("--epochs is \(epochs); at least 1 is needed") }
+  }
+
+  /// Trains, and tells the user how it goes.
+  func train(_ base: TrainingOptions) throws {
+    Interruption.watch()
+    var options = base
+    options.pretrainedWeights = pretrained
+    options.continues = continues
+    options.onlyValidates = onlyValidates
+    options.validatesBest = validatesBest
+    options.savesProbabilities = savesProbabilities
+    options.disablesCheckpoints = disablesCheckpoints
+    options.epochs = epochs
+    loop.set(&options)
+    // The engine is part of what has to be there, but the dataset comes first in everybody's mind.
+    var run = try TrainingRun(options, roots: DatasetRoots { Environment[$0] })
+    let session = TrainingSession(loop: loop, device: device)
+    let engine = options.onlyValidates ? nil : try session.trainingEngine()
+    run.options.compile = try session.compileOptions(of: engine)
+    let reporter = TrainingReporter(showsProgress: !loop.hidesProgress)
+    if run.task.variant.isBenchmark {
+      _ = try run.benchmark(try engine ?? session.trainingEngine(), report: reporter.report)
+      return
     }
-    if let seed, seed >= 1 << 63 { throw ValidationError("--seed is \(seed); it must be below 2^63") }
+    _ = try run.run(
+      trainingEngine: { try engine ?? session.trainingEngine() },
+      inferenceEngine: { try session.validationEngine(fallback: engine) }, report: reporter.report)
   }
 }
