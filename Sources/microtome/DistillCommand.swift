@@ -63,6 +63,7 @@ struct DistillResEnc: ParsableCommand {
 
 extension DistillationLoss.Mean: ExpressibleByArgument {}
 extension BlockStrategy: ExpressibleByArgument {}
+extension DistillationOptions.Beginning: ExpressibleByArgument {}
 
 /// The options of all three commands.
 struct DistillArguments: ParsableArguments {
@@ -173,6 +174,13 @@ struct DistillArguments: ParsableArguments {
       """)
   var budget: String?
 
+  @Option(
+    name: .customLong("init"),
+    help: """
+      What the student begins with: random numbers, or the channels that matter most of the first teacher.
+      """)
+  var beginning = DistillationOptions.Beginning.random
+
   @Option(name: .customLong("min-dice"), help: "Say in the report whether the mean Dice reaches this.")
   var smallestDice: Double?
 
@@ -222,6 +230,7 @@ struct DistillArguments: ParsableArguments {
     options.alpha = alpha
     options.temperature = temperature
     options.mean = mean
+    options.beginning = beginning
     options.guidesAllLevels = guidesAllLevels
     options.design = StudentDesign(reduction: reduction, strategy: strategy)
     options.design.blocks = blocks.isEmpty ? nil : blocks

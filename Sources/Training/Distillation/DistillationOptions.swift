@@ -3,6 +3,14 @@ import NNUNet
 
 /// What to distil into what, and how.
 public struct DistillationOptions: Sendable {
+  /// What the student's parameters are before the first step.
+  public enum Beginning: String, Sendable, CaseIterable {
+    /// Those of any untrained network.
+    case random
+    /// The channels of the first teacher that matter most to it.
+    case teacher
+  }
+
   /// The student's training; `trainer` names the variant it is based on.
   public var training: TrainingOptions
   /// Model folders; empty for that of nnU-Net's default trainer with `teacherPlans`.
@@ -15,6 +23,7 @@ public struct DistillationOptions: Sendable {
   public var alpha = 0.3
   public var temperature = 3.0
   public var mean = DistillationLoss.Mean.voxels
+  public var beginning = Beginning.random
   /// Guide all outputs that have a loss, and not only the finest.
   public var guidesAllLevels = false
   public var design = StudentDesign()
@@ -28,6 +37,9 @@ public struct DistillationOptions: Sendable {
   public var judgesTeachers = true
 
   public init(_ training: TrainingOptions) { self.training = training }
+
+  /// Whether teachers have any part in the training.
+  var needsTeachers: Bool { alpha > 0 || beginning == .teacher }
 
   /// The name that stands for the trainer in the results' folder: FastnnUNet's, and the suffix.
   public var trainerFolder: String {

@@ -28,7 +28,8 @@ struct DistillationRecord {
       "num_iterations_per_epoch": .int(training.iterationsPerEpoch),
       "num_val_iterations_per_epoch": .int(training.validationIterations),
     ]
-    if let teachers, options.alpha > 0 {
+    if options.beginning != .random { json["init"] = .string(options.beginning.rawValue) }
+    if let teachers, options.needsTeachers {
       json["temperature"] = .double(options.temperature)
       json["mean_over"] = .string(options.mean.rawValue)
       json["all_levels"] = .bool(options.guidesAllLevels)

@@ -39,7 +39,7 @@ public struct DistillationRun {
     }
     training = try Self.training(options, options.design, roots)
     resultsFolder = Path.split(training.modelFolder).folder
-    if options.alpha > 0 || !options.teacherFolders.isEmpty {
+    if options.needsTeachers || !options.teacherFolders.isEmpty {
       let configuration = options.training.configuration
       let usual = Path.join(resultsFolder, "nnUNetTrainer__\(options.teacherPlans)__\(configuration)")
       teachers = try Teachers.load(
@@ -87,10 +87,17 @@ public struct DistillationRun {
       try record.write(to: training.foldFolder)
       let onCPU = training.options.compile.device == "CPU"
       try guide(engine: onCPU ? engine : trainer, report)
+      try inherit()
       try training.train(trainer, report)
       training.guidance = Shared(nil)
     }
     return try judge(engine, report)
+  }
+
+  /// Lets the student begin as a part of the first teacher, if that is asked for.
+  private mutating func inherit() throws {
+    guard options.beginning == .teacher, let teacher = teachers?.networks.first else { return }
+    training.inherited = try teacher.narrowed(to: training.task.graph)
   }
 
   /// Readies the teachers, unless they have no say.
