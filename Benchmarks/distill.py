@@ -1,15 +1,29 @@
 #!/usr/bin/env python3
-"""Distils students of several sizes, trains the same networks without a teacher, and prints what they are worth.
+"""Distils students of several sizes in several ways, and prints what they are worth: Dice on held-out test images, size,
+seconds a case and memory, beside the teacher and, with --rival, nnU-Net running the teacher on the same images in the
+same run.
 
-Every network has the same few training batches, drawn once (--batch-pool), and the same number of steps. Dice is that of
-held-out test images, with mirroring. Started again, it goes on where it was interrupted; processor time is that of the last
-start.
+Every network has the same number of steps. The ways differ in what the student begins with (the teacher's channels, or
+random numbers) and in what it learns from (labels and the teachers' answers, or labels only). Started again, it goes on
+where training was interrupted; processor time is that of the last start.
 
-    nnUNet_preprocessed=PRE nnUNet_results=RESULTS Benchmarks/distill.py --dataset 4 \\
-      --images ../shared/data/Dataset004_Hippocampus/imagesTs --labels ../shared/data/Dataset004_Hippocampus/labelsTs
+    nnUNet_preprocessed=PRE nnUNet_results=RESULTS Benchmarks/distill.py --dataset 4 --rival /tmp/rival \\
+      --images ../shared/data/Dataset004_Hippocampus/imagesTs --labels ../shared/data/Dataset004_Hippocampus/labelsTs \\
+      --calibration ../shared/data/Dataset004_Hippocampus/imagesTr
 """
 import argparse, json, os, re, subprocess, sys, tempfile
 from pathlib import Path
+from measurement import measure
+
+# Name of the run: what the table calls it, whether the teachers are asked, what the student begins with.
+WAYS = {
+    "channels_answers": ("channels and answers", True, "teacher"),
+    "channels": ("channels", False, "teacher"),
+    "answers": ("answers", True, "random"),
+    "labels": ("no teacher", False, "random"),
+}
+COLUMNS = ["network", "M parameters", "GFLOP a patch", "mean Dice", "by label", "training, CPU min",
+           "s a case", "s a case, no mirroring", "MiB"]
 
 
 def cpu_seconds(command):
@@ -21,24 +35,61 @@ def cpu_seconds(command):
     return usage.ru_utime + usage.ru_stime
 
 
-def dice(microtome, model, images, labels, folds, work):
-    """Mean Dice and that of each label on the test images."""
-    out = work / model.name
-    cpu_seconds([microtome, "predict", "-i", images, "-o", out, "-m", model, "-f"] + folds)
-    summary = work / f"{model.name}.json"
-    cpu_seconds([microtome, "evaluate", labels, out, "-djfile", model / "dataset.json", "-pfile", model / "plans.json",
-                 "-o", summary])
-    summary = json.loads(summary.read_text())
-    means = [figures["Dice"] for key, figures in summary["mean"].items() if key != "0"]
-    return [summary["foreground_mean"]["Dice"]] + means
+class Bench:
+    def __init__(self, arguments, work):
+        self.arguments, self.work, self.count = arguments, work, 0
+        self.microtome = arguments.microtome.resolve()
+        self.images = sorted(arguments.images.iterdir())
+        self.timed = work / "timed"
+        self.timed.mkdir()
+        self.link(self.images[:arguments.timed], self.timed)
+        self.calibration = work / "calibration"
+        if arguments.calibration:
+            self.link(sorted(arguments.calibration.iterdir())[:8], self.calibration)
 
+    def link(self, images, folder):
+        folder.mkdir(exist_ok=True)
+        for image in images:
+            (folder / image.name).symlink_to(image.resolve())
 
-def size(microtome, model, images, folds):
-    """Parameters in millions, and GFLOP of one patch, of all folds together."""
-    text = subprocess.check_output(
-        [microtome, "predict", "--explain", "-i", images, "-o", "/nowhere", "-m", model, "-f"] + folds, text=True)
-    flops, parameters = re.search(r"([0-9.]+) GFLOP, ([0-9.]+) M parameters", text).groups()
-    return float(parameters) * len(folds), float(flops) * len(folds)
+    def output(self):
+        self.count += 1
+        return self.work / f"out{self.count}"
+
+    def predict(self, images, extra, program=None):
+        """Seconds and bytes of a whole process, and where its labels lie."""
+        out = self.output()
+        seconds, peak = measure((program or [self.microtome, "predict"]) + ["-i", images, "-o", out] + extra, os.environ)
+        return seconds, peak, out
+
+    def dice(self, labels, folder):
+        summary = self.output()
+        cpu_seconds([self.microtome, "evaluate", self.arguments.labels, labels, "-djfile", folder / "dataset.json",
+                     "-pfile", folder / "plans.json", "-o", summary])
+        summary = json.loads(summary.read_text())
+        means = [figures["Dice"] for key, figures in summary["mean"].items() if key != "0"]
+        return [summary["foreground_mean"]["Dice"]] + means
+
+    def row(self, name, folder, extra, size="", minutes="", program=None):
+        """Dice on all images, seconds and memory on some of them."""
+        everything = len(self.images) == self.arguments.timed
+        seconds, peak, labels = self.predict(self.timed, extra, program)
+        plain, _, _ = self.predict(self.timed, extra + ["--disable_tta"], program)
+        if not everything:
+            labels = self.predict(self.arguments.images, extra, program)[2]
+        scores = self.dice(labels, folder)
+        count = self.arguments.timed
+        cells = [name, size, f"{scores[0]:.4f}", " ".join(f"{score:.4f}" for score in scores[1:]), minutes,
+                 f"{seconds / count:.3f}", f"{plain / count:.3f}", f"{peak / 2**20:.0f}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+    def size(self, folder, folds):
+        """Parameters in millions and GFLOP of one patch, of all folds together: two cells."""
+        text = subprocess.check_output(
+            [self.microtome, "predict", "--explain", "-i", self.images[0], "-o", "/nowhere", "-m", folder, "-f"] + folds,
+            text=True)
+        flops, parameters = re.search(r"([0-9.]+) GFLOP, ([0-9.]+) M parameters", text).groups()
+        return f"{float(parameters) * len(folds):.2f} | {float(flops) * len(folds):.1f}"
 
 
 def main():
@@ -47,47 +98,51 @@ def main():
     parser.add_argument("--configuration", default="3d_fullres")
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--calibration", type=Path, help="images, eight of which calibrate int8 students; without them there are none")
+    parser.add_argument("--rival", type=Path, help="a virtual environment with torch and nnunetv2")
+    parser.add_argument("--timed", type=int, default=12, help="so many images are timed")
     parser.add_argument("--teacher-folds", nargs="+", default=["0", "1"])
-    parser.add_argument("--reductions", type=int, nargs="+", default=[4, 6, 2])
-    parser.add_argument("--epochs", default=80)
+    parser.add_argument("--reductions", type=int, nargs="+", default=[2, 4, 6])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--epochs", default=16)
     parser.add_argument("--iterations", default=25)
-    parser.add_argument("--pool", default=60)
+    parser.add_argument("--pool", type=int, help="draw so many batches once, instead of new ones")
     parser.add_argument("--alpha", default=0.3)
     parser.add_argument("--temperature", default=3)
     parser.add_argument("--threads", default=os.cpu_count())
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()
-    microtome = arguments.microtome.resolve()
     root = Path(os.environ["nnUNet_results"])
     dataset = next(root.glob(f"Dataset{int(arguments.dataset):03d}_*"))
-    one = arguments.images / sorted(os.listdir(arguments.images))[0]
-    print("| network | M parameters | GFLOP a patch | mean Dice | Dice by label | training, CPU min |")
-    print("|---|---|---|---|---|---|", flush=True)
+    teacher = dataset / f"nnUNetTrainer__nnUNetPlans__{arguments.configuration}"
+    folds = arguments.teacher_folds
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
     with tempfile.TemporaryDirectory() as work:
-        work = Path(work)
-
-        def row(name, model, folds, seconds):
-            scores = dice(microtome, model, arguments.images, arguments.labels, folds, work)
-            parameters, flops = size(microtome, model, one, folds)
-            by_label = " ".join(f"{score:.4f}" for score in scores[1:])
-            minutes = "" if seconds is None else f"{seconds / 60:.1f}"
-            print(f"| {name} | {parameters:.1f} | {flops:.1f} | {scores[0]:.4f} | {by_label} | {minutes} |", flush=True)
-
-        teacher = dataset / f"nnUNetTrainer__nnUNetPlans__{arguments.configuration}"
+        bench = Bench(arguments, Path(work))
+        model = ["-m", teacher, "-f"] + folds
+        if arguments.rival:
+            bench.row("teacher, nnU-Net", teacher, model + ["-device", "cpu"], size=bench.size(teacher, folds),
+                      program=[arguments.rival / "bin/nnUNetv2_predict_from_modelfolder"])
+        bench.row("teacher, Microtome", teacher, model, size=bench.size(teacher, folds))
         for reduction in arguments.reductions:
-            for alpha, mean in [(arguments.alpha, "voxels"), (arguments.alpha, "elements"), (0, "voxels")]:
-                suffix = f"r{reduction}_a{alpha}" + ("_elements" if mean == "elements" else "")
+            for way in arguments.ways:
+                title, asks, beginning = WAYS[way]
+                suffix = f"r{reduction}_{way}"
                 seconds = cpu_seconds([
-                    microtome, "distill", "-d", arguments.dataset, "-c", arguments.configuration, "-t", teacher, "-tf",
-                    *arguments.teacher_folds, "-r", reduction, "-a", alpha, "-temp", arguments.temperature, "-e",
-                    arguments.epochs, "--iterations-per-epoch", arguments.iterations, "--validation-iterations", 4,
-                    "--batch-pool", arguments.pool, "--seed", 1, "--suffix", suffix, "--no-teacher-validation",
-                    "-disable_mirroring", "--kd-mean", mean, "--threads", arguments.threads, "--save-every", 2,
-                    "-c_continue"])
-                model = dataset / f"nnUNetDistillationTrainer_{suffix}__nnUNetPlans__{arguments.configuration}"
-                teaching = f"alpha {alpha}, mean over {mean}" if alpha else "no teacher"
-                row(f"r = {reduction}, {teaching}", model, ["0"], seconds)
-        row(f"teacher, {len(arguments.teacher_folds)} folds", teacher, arguments.teacher_folds, None)
+                    bench.microtome, "distill", "-d", arguments.dataset, "-c", arguments.configuration, "-t", teacher,
+                    "-tf", *folds, "-r", reduction, "-a", arguments.alpha if asks else 0, "-temp",
+                    arguments.temperature, "--init", beginning, "-e", arguments.epochs, "--iterations-per-epoch",
+                    arguments.iterations, "--validation-iterations", 4, "--seed", 1, "--suffix", suffix,
+                    "--no-teacher-validation", "-disable_mirroring", "--threads", arguments.threads, "--save-every", 2,
+                    "-c_continue"] + (["--batch-pool", arguments.pool] if arguments.pool else []))
+                student = dataset / f"nnUNetDistillationTrainer_{suffix}__nnUNetPlans__{arguments.configuration}"
+                size = bench.size(student, ["0"])
+                bench.row(f"r = {reduction}, {title}", student, ["-m", student, "-f", "0"], size, f"{seconds / 60:.1f}")
+                if arguments.calibration and way == arguments.ways[0]:
+                    file = bench.output().with_suffix(".onnx")
+                    cpu_seconds([bench.microtome, "export", "-m", student, "-o", file, "-f", "0", "--int8",
+                                 "--exact-results", "--calibration", bench.calibration])
+                    bench.row(f"r = {reduction}, {title}, int8", student, ["-m", file], size)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,29 @@ import Testing
     #expect(student.networks[0].graph.parameterCount == report.student.parameters)
   }
 
+  @Test func studentBeginsAsPartOfTheTeacher() throws {
+    var options = options()
+    options.beginning = .teacher
+    options.alpha = 0
+    options.judgesTeachers = false
+    options.design.reduction = 1
+    var whole = try prepare(options)
+    _ = try whole.run(
+      trainingEngine: { ReferenceEngine() }, inferenceEngine: { ReferenceEngine() }, report: { _ in })
+    let teacher = try #require(whole.teachers?.networks.first)
+    #expect(!teacher.weights.isEmpty && Set(whole.training.inherited.keys) == Set(teacher.weights.keys))
+    for (name, tensor) in teacher.weights { #expect(whole.training.inherited[name]?.floats() == tensor.floats()) }
+    #expect(try failure { ($0.alpha, $0.design.reduction) = (0, 1) }?.message.contains("init \"teacher\"") == true)
+    options.design.reduction = 4
+    options.suffix = "narrow"
+    try run(options)
+    // A teacher cannot leave more channels than it has.
+    options.design.widths = [8, 8, 16]
+    options.suffix = "wide"
+    let refusal = #expect(throws: Failure.self) { try run(options) }
+    #expect(refusal?.kind == .usage && !Path.exists(model("_wide") + "/fold_0/checkpoint_final.pth"))
+  }
+
   @Test func otherParametersNeverOverwrite() throws {
     try run(options())
     let before = try Path.read(model() + "/fold_0/checkpoint_final.pth")
