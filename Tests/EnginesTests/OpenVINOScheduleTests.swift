@@ -10,26 +10,27 @@ import Testing
   }
 
   @Test func smallNetworksRunSideBySide() {
-    #expect(schedule(2, megabytes: 50) == [2, 2])
-    #expect(schedule(16, megabytes: 10) == [16, 16])
+    #expect(schedule(2, megabytes: 50) == [2, 3])
+    #expect(schedule(16, megabytes: 10) == [16, 17])
     #expect(schedule(1, megabytes: 10) == [1, 2])
   }
 
   @Test func memoryLimitsStreams() {
     #expect(schedule(2, megabytes: 500) == [1, 2])
     // 256 MiB pay for two more, but 16 threads can only be shared out evenly among one, two, four, ...
-    #expect(schedule(16, megabytes: 100) == [2, 2])
-    #expect(schedule(2, megabytes: 0) == [2, 2])
-    // A second output of this size would cost more than it gains.
+    #expect(schedule(16, megabytes: 100) == [2, 3])
+    #expect(schedule(2, megabytes: 0) == [2, 3])
+    // One more output of this size would cost more than it gains.
     #expect(schedule(2, megabytes: 500, output: 400) == [1, 1])
+    #expect(schedule(2, megabytes: 50, output: 400) == [2, 2])
   }
 
   @Test func fewPassesAreSpreadOverTheCores() {
     #expect(schedule(2, megabytes: 50, passes: 1) == [1, 1])
     #expect(schedule(2, megabytes: 50, passes: 2) == [2, 2])
     #expect(schedule(2, megabytes: 50, passes: 3) == [1, 2])
-    #expect(schedule(2, megabytes: 50, passes: 101) == [2, 2])
-    #expect(schedule(4, megabytes: 50, passes: 6) == [2, 2])
+    #expect(schedule(2, megabytes: 50, passes: 101) == [2, 3])
+    #expect(schedule(4, megabytes: 50, passes: 6) == [2, 3])
     #expect(schedule(2, megabytes: 50, passes: 0) == [1, 1])
   }
 }
