@@ -51,6 +51,8 @@ struct mt_torch {
   // Only in later releases; may be null.
   const char *(*torch_exception_get_what_without_backtrace)(void);
   int (*torch_new_stable_ivalue)(mt_value **);
+  // Not part of the stable interface; may be null.
+  void (*set_threads)(int);
 };
 
 // The interface that the arguments of operators are made for.
@@ -73,6 +75,8 @@ mt_torch *mt_torch_bind(void *library, const char **missing) {
   *(void **)&api->torch_exception_get_what_without_backtrace =
       dlsym(library, "torch_exception_get_what_without_backtrace");
   *(void **)&api->torch_new_stable_ivalue = dlsym(library, "torch_new_stable_ivalue");
+  // at::set_num_threads(int), as C++ compilers spell it. The environment is too late once the library is open.
+  *(void **)&api->set_threads = dlsym(library, "_ZN2at15set_num_threadsEi");
   if (mt_torch_bind_device(api, library, MT_TORCH_CPU) != 0) {
     *missing = "aoti_torch_cpu_add_Tensor";
     free(api);
@@ -199,6 +203,10 @@ int mt_torch_call(const mt_torch *api, const char *operation, const char *overlo
 int mt_torch_parallel(const mt_torch *api, int64_t count, int64_t grain,
                       void (*body)(int64_t begin, int64_t end, void *context), void *context) {
   return api->torch_parallel_for(0, count, grain, body, context);
+}
+
+void mt_torch_use_threads(const mt_torch *api, int count) {
+  if (api->set_threads && count > 0) api->set_threads(count);
 }
 
 uint32_t mt_torch_threads(const mt_torch *api) {

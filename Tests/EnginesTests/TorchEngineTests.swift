@@ -36,6 +36,17 @@ import Testing
     #expect(failure?.kind == .engine && failure?.hint?.contains("CPU") == true)
   }
 
+  /// Although PyTorch has read the environment long before.
+  @Test func usesAsManyThreadsAsItIsTold() throws {
+    let golden = GoldenNetwork.all[0]
+    for threads in [1, 2, 1] {
+      let compiled = try engine.compile(
+        golden.network, inputShape: golden.inputShape, options: CompileOptions(threads: threads))
+      #expect(engine.library.threads == threads && compiled.notes.isEmpty)
+    }
+    engine.library.useThreads(Processor.current.physicalCores)
+  }
+
   @Test(arguments: GoldenNetwork.all) func answersAsPyTorch(golden: GoldenNetwork) throws {
     for engine in [engine, plain] {
       let result = try run(golden.network, inputShape: golden.inputShape, on: engine)

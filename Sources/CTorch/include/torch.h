@@ -64,6 +64,8 @@ static inline mt_tensor *mt_torch_result(mt_value value) { return (mt_tensor *)(
 /// Calls `body` with parts of 0..<count of at least `grain` items, on the threads that the library's operators use.
 int mt_torch_parallel(const mt_torch *api, int64_t count, int64_t grain,
                       void (*body)(int64_t begin, int64_t end, void *context), void *context);
+/// Sets the number of those threads; does nothing in a library that cannot be told.
+void mt_torch_use_threads(const mt_torch *api, int count);
 /// The number of those threads; 0 when unknown.
 uint32_t mt_torch_threads(const mt_torch *api);
 

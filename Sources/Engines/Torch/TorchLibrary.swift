@@ -113,8 +113,8 @@ final class TorchLibrary: @unchecked Sendable {
       hint: isMemory ? "choose a smaller patch or batch, or another device" : nil)
   }
 
-  /// Makes the library's operators use so many threads; has an effect only before the first of them.
-  func useThreads(_ count: Int) { setenv("OMP_NUM_THREADS", String(max(1, count)), 1) }
+  /// Makes the library's operators use so many threads, if it can be told.
+  func useThreads(_ count: Int) { mt_torch_use_threads(functions, Int32(clamping: max(1, count))) }
 
   /// Keeps freed memory for the next step of a training on the processor. Every array of a step would otherwise be new
   /// pages, which cost more time than most operations between convolutions.
