@@ -1,6 +1,12 @@
 import Basics
 import Checkpoints
 
+extension Graph {
+  /// Whether `narrow` has every node of this graph, with no more channels, so that it can begin with a part of its
+  /// parameters.
+  public func canNarrow(to narrow: Graph) -> Bool { (try? ChannelGroups(self).sizes(in: narrow)) != nil }
+}
+
 extension Network {
   /// The parameters of a narrower network of the same operations: of each layer's channels those that matter most.
   ///

@@ -43,7 +43,7 @@ struct DistillPlain: ParsableCommand {
   @OptionGroup var arguments: DistillArguments
 
   func run() throws {
-    try arguments.distill(arguments.options(mean: .elements, teacherPlans: "nnUNetPlans", rotation: 400))
+    try arguments.distill(arguments.fastnnUNetOptions(teacherPlans: "nnUNetPlans", rotation: 400))
   }
 }
 
@@ -57,7 +57,7 @@ struct DistillResEnc: ParsableCommand {
   @OptionGroup var arguments: DistillArguments
 
   func run() throws {
-    try arguments.distill(arguments.options(mean: .elements, teacherPlans: "nnUNetResEncUNetLPlans", rotation: 5))
+    try arguments.distill(arguments.fastnnUNetOptions(teacherPlans: "nnUNetResEncUNetLPlans", rotation: 5))
   }
 }
 
@@ -177,9 +177,10 @@ struct DistillArguments: ParsableArguments {
   @Option(
     name: .customLong("init"),
     help: """
-      What the student begins with: random numbers, or the channels that matter most of the first teacher.
+      What the student begins with: random numbers, or the channels of the first teacher that matter most. (default: \
+      teacher, where -a is above 0 and the networks differ in channels only; random for FastnnUNet's names)
       """)
-  var beginning = DistillationOptions.Beginning.random
+  var beginning: DistillationOptions.Beginning?
 
   @Option(name: .customLong("min-dice"), help: "Say in the report whether the mean Dice reaches this.")
   var smallestDice: Double?
@@ -237,6 +238,13 @@ struct DistillArguments: ParsableArguments {
     options.suffix = suffix
     options.smallestDice = smallestDice
     options.judgesTeachers = !spareTeachers
+    return options
+  }
+
+  /// As `options`, with what FastnnUNet does where nothing is asked for.
+  func fastnnUNetOptions(teacherPlans plans: String, rotation frequency: Int) -> DistillationOptions {
+    var options = options(mean: .elements, teacherPlans: plans, rotation: frequency)
+    options.beginning = beginning ?? .random
     return options
   }
 

@@ -132,8 +132,19 @@ import Testing
     options.design.reduction = 4
     options.suffix = "narrow"
     try run(options)
+    // A run that is continued began as it began; without a wish, a student of like form begins as the teacher.
+    options.beginning = nil
+    options.training.continues = true
+    #expect(try prepare(options).options.beginning == .teacher)
+    options.training.continues = false
+    options.suffix = "free"
+    #expect(try prepare(options).options.beginning == .random)
+    options.alpha = 0.5
+    #expect(try prepare(options).options.beginning == .teacher)
     // A teacher cannot leave more channels than it has.
     options.design.widths = [8, 8, 16]
+    #expect(try prepare(options).options.beginning == .random)
+    options.beginning = .teacher
     options.suffix = "wide"
     let refusal = #expect(throws: Failure.self) { try run(options) }
     #expect(refusal?.kind == .usage && !Path.exists(model("_wide") + "/fold_0/checkpoint_final.pth"))

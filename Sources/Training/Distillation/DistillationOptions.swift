@@ -23,7 +23,8 @@ public struct DistillationOptions: Sendable {
   public var alpha = 0.3
   public var temperature = 3.0
   public var mean = DistillationLoss.Mean.voxels
-  public var beginning = Beginning.random
+  /// Nil: as the run that is continued, or else like the teacher if it has a share of the loss and networks alike.
+  public var beginning: Beginning?
   /// Guide all outputs that have a loss, and not only the finest.
   public var guidesAllLevels = false
   public var design = StudentDesign()

@@ -28,7 +28,7 @@ struct DistillationRecord {
       "num_iterations_per_epoch": .int(training.iterationsPerEpoch),
       "num_val_iterations_per_epoch": .int(training.validationIterations),
     ]
-    if options.beginning != .random { json["init"] = .string(options.beginning.rawValue) }
+    if let beginning = options.beginning, beginning != .random { json["init"] = .string(beginning.rawValue) }
     if let teachers, options.needsTeachers {
       json["temperature"] = .double(options.temperature)
       json["mean_over"] = .string(options.mean.rawValue)
@@ -39,6 +39,12 @@ struct DistillationRecord {
       json["teacher_fingerprint"] = .string(teachers.fingerprint)
     }
     self.json = json
+  }
+
+  /// What the run in a fold's folder began with; nil where there is none.
+  static func beginning(in folder: String) -> DistillationOptions.Beginning? {
+    guard let json = try? JSON.read(Path.join(folder, fileName)) else { return nil }
+    return json["init"]?.string.flatMap(DistillationOptions.Beginning.init) ?? .random
   }
 
   func write(to folder: String) throws {

@@ -48,11 +48,25 @@ public struct DistillationRun {
     } else {
       teachers = nil
     }
+    options.beginning = Self.beginning(options, training, teachers)
     record = DistillationRecord(options, task: training.task, teachers: teachers)
     try record.check(
       modelFolder: training.modelFolder, foldFolder: training.foldFolder,
       continues: options.training.continues || options.training.onlyValidates)
     self.options = options
+  }
+
+  private static func beginning(
+    _ options: DistillationOptions, _ training: TrainingRun, _ teachers: Teachers?
+  ) -> DistillationOptions.Beginning {
+    if let wanted = options.beginning { return wanted }
+    if training.options.continues || training.options.onlyValidates,
+      let before = DistillationRecord.beginning(in: training.foldFolder)
+    {
+      return before
+    }
+    guard options.alpha > 0, let teacher = teachers?.networks.first else { return .random }
+    return teacher.graph.canNarrow(to: training.task.graph) ? .teacher : .random
   }
 
   private static func training(
@@ -87,7 +101,7 @@ public struct DistillationRun {
       try record.write(to: training.foldFolder)
       let onCPU = training.options.compile.device == "CPU"
       try guide(engine: onCPU ? engine : trainer, report)
-      try inherit()
+      try inherit(report)
       try training.train(trainer, report)
       training.guidance = Shared(nil)
     }
@@ -95,9 +109,12 @@ public struct DistillationRun {
   }
 
   /// Lets the student begin as a part of the first teacher, if that is asked for.
-  private mutating func inherit() throws {
-    guard options.beginning == .teacher, let teacher = teachers?.networks.first else { return }
+  private mutating func inherit(_ report: (TrainingEvent) -> Void) throws {
+    guard options.beginning == .teacher, !options.training.continues, let teacher = teachers?.networks.first else {
+      return
+    }
     training.inherited = try teacher.narrowed(to: training.task.graph)
+    report(.note("the student begins with the first teacher's most important channels"))
   }
 
   /// Readies the teachers, unless they have no say.
