@@ -75,6 +75,8 @@ public struct DistillationRun {
     trainingEngine: () throws -> any TrainingEngine, inferenceEngine: () throws -> any Engine,
     report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> DistillationReport {
+    let lock = try training.lockFold(report)
+    defer { lock.release() }
     let engine = try inferenceEngine()
     if options.training.onlyValidates {
       let path = training.checkpointPath(CheckpointName.final)

@@ -24,7 +24,8 @@ public struct TrainingRun: Sendable {
   /// Looks everything up; writes nothing but a missing `splits_final.json`.
   ///
   /// Throws `usage` for unknown names and options that contradict each other, `missingInput` for what has not been
-  /// preprocessed, `badInput` for files that are damaged or contradict each other.
+  /// preprocessed, `badInput` for files that are damaged or contradict each other, `cannotWrite` when another process is
+  /// at work in the fold's folder.
   public init(_ options: TrainingOptions, roots: DatasetRoots) throws {
     try self.init(options, roots: roots, trainerFolder: options.trainer) { $0 }
   }
@@ -99,6 +100,7 @@ public struct TrainingRun: Sendable {
     } else {
       previous = nil
     }
+    try FolderLock.check(foldFolder)
   }
 
   /// The first stage's segmentations, all of which must be there.
@@ -122,6 +124,8 @@ public struct TrainingRun: Sendable {
     trainingEngine: () throws -> any TrainingEngine, inferenceEngine: () throws -> any Engine,
     report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> SegmentationSummary {
+    let lock = try lockFold(report)
+    defer { lock.release() }
     // An engine that is missing is found out before hours of training.
     let engine = try inferenceEngine()
     if options.onlyValidates {
@@ -138,9 +142,24 @@ public struct TrainingRun: Sendable {
 
   func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
 
+  /// Keeps other processes from training or validating the same fold, until it is released, and removes what such a
+  /// process has left unfinished.
+  ///
+  /// Throws `cannotWrite` when one of them has the lock.
+  func lockFold(_ report: (TrainingEvent) -> Void) throws -> FolderLock {
+    let lock = try FolderLock(foldFolder)
+    if let reason = lock.weakness {
+      report(
+        .note("\(foldFolder) cannot be locked (\(reason)): nothing would stop a second training of this fold"))
+    } else {
+      Path.removeTree(checkpointPath(Self.temporaryName))
+    }
+    for folder in [modelFolder, foldFolder] { Leftovers.remove(from: folder) }
+    return lock
+  }
+
   func prepareFolders() throws {
     try Path.makeFolder(foldFolder)
-    Leftovers.remove(from: foldFolder)
     // Other folds may be trained at the same time, so what is there already is left alone.
     func write(_ content: [UInt8], _ name: String) throws {
       let path = Path.join(modelFolder, name)
