@@ -48,7 +48,7 @@ public struct DistillationRun {
     } else {
       teachers = nil
     }
-    record = DistillationRecord(options, task: training.task, teachers: teachers)
+    record = DistillationRecord(options, training: training, teachers: teachers)
     try record.check(
       modelFolder: training.modelFolder, foldFolder: training.foldFolder,
       continues: options.training.continues || options.training.onlyValidates)
@@ -59,7 +59,7 @@ public struct DistillationRun {
     _ options: DistillationOptions, _ design: StudentDesign, _ roots: DatasetRoots
   ) throws -> TrainingRun {
     try TrainingRun(
-      options.training, roots: roots, trainerFolder: options.trainerFolder, firstStages: [options.training.trainer]
+      options.training, roots: roots, trainerFolder: options.trainerFolder, firstStages: options.firstStages
     ) { plans in try design.apply(to: plans, configuration: options.training.configuration) }
   }
 
