@@ -46,17 +46,17 @@ public final class MappedFile: @unchecked Sendable {
 
 /// A file that appears under its final name only when it is complete.
 ///
-/// Bytes go to a temporary name in the same folder; `commit` flushes them to the disk and renames. If the writer goes
-/// away before `commit`, the temporary file is removed.
+/// Bytes go to a scratch folder beside it; `commit` flushes them to the disk and renames. If the writer goes away before
+/// `commit`, nothing stays; if the process is killed, the next one that writes to the folder removes what stays.
 public final class AtomicFile {
   public let path: String
-  /// The open descriptor of the temporary file, for callers that write through a library.
+  /// The open descriptor of the unfinished file, for callers that write through a library.
   public private(set) var descriptor: Int32
-  /// The name the bytes have until `commit`.
-  public let temporaryPath: String
+  private var scratch: ScratchFolder?
+  private let unfinished: String
   private let flushes: Bool
 
-  /// Creates the temporary file. Throws `cannotWrite` when the folder is missing or not writable.
+  /// Creates the unfinished file. Throws `cannotWrite` when the folder is missing or not writable.
   ///
   /// - Parameter flushes: whether `commit` waits for the disk. Many files of a folder that gets its own name in the end
   ///   are better flushed together, by `Path.flush`.
@@ -64,17 +64,12 @@ public final class AtomicFile {
     self.path = path
     self.flushes = flushes
     let (folder, name) = Path.split(path)
-    var template = Array(Path.join(folder, ".\(name).partial-XXXXXX").utf8CString)
-    descriptor = mkstemp(&template)
-    guard descriptor >= 0 else {
-      throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
-    }
-    temporaryPath = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    // mkstemp makes a private file; an output has the permissions any new file of this user would have.
-    let mask = umask(0)
-    umask(mask)
-    fchmod(descriptor, 0o666 & ~mask)
+    let failure = { (reason: String) in Failure(.cannotWrite, "cannot be written: \(reason)", file: path) }
+    let scratch = try ScratchFolder(in: folder, failure)
+    self.scratch = scratch
+    unfinished = Path.join(scratch.path, name)
+    descriptor = open(unfinished, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw failure(systemMessage()) }
   }
 
   /// Appends `bytes`. Throws `cannotWrite` (disk full, quota, I/O error).
@@ -100,19 +95,15 @@ public final class AtomicFile {
     }
     close(descriptor)
     descriptor = -1
-    guard rename(temporaryPath, path) == 0 else {
+    guard rename(unfinished, path) == 0 else {
       let reason = systemMessage()
-      unlink(temporaryPath)
+      scratch = nil
       throw Failure(.cannotWrite, "cannot be written: \(reason)", file: path)
     }
+    scratch = nil
   }
 
-  deinit {
-    if descriptor >= 0 {
-      close(descriptor)
-      unlink(temporaryPath)
-    }
-  }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Writes a whole file atomically.
   public static func write(_ bytes: [UInt8], to path: String, flushes: Bool = true) throws {

@@ -54,20 +54,3 @@ void mt_transpose(
     default: TRANSPOSE(uint64_t); break;
   }
 }
-
-#define REVERSE(TYPE)                                                                  \
-  do {                                                                                 \
-    const TYPE *restrict from = source;                                                \
-    TYPE *restrict to = result;                                                        \
-    for (size_t i = 0; i < count; i++) to[i] = from[count - 1 - i];                    \
-  } while (0)
-
-MT_MULTIVERSION
-void mt_reverse(const void *source, void *result, size_t count, size_t size) {
-  switch (size) {
-    case 1: REVERSE(uint8_t); break;
-    case 2: REVERSE(uint16_t); break;
-    case 4: REVERSE(uint32_t); break;
-    default: REVERSE(uint64_t); break;
-  }
-}

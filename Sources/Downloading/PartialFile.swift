@@ -33,28 +33,16 @@ final class PartialFile {
   init(for destination: String) throws {
     self.destination = destination
     let path = destination + ".partial"
-    descriptor = try Self.openLocked(path)
+    let (descriptor, state) = try LockedFile.open(path)
+    guard state != .taken else {
+      close(descriptor)
+      throw Failure(.cannotWrite, "another process is downloading to it", file: path, hint: "wait for it to end")
+    }
+    self.descriptor = descriptor
     let end = lseek(descriptor, 0, SEEK_END)
     count = end > 0 ? Int(end) : 0
     if count > 0, let note = try? JSON.read(path + ".json"), let url = note["url"]?.string {
       origin = Origin(url: url, tag: note["tag"]?.string, total: note["total"]?.int)
-    }
-  }
-
-  private static func openLocked(_ path: String) throws -> Int32 {
-    while true {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-      guard descriptor >= 0 else {
-        throw Failure(.cannotWrite, "cannot be written: \(systemMessage())", file: path)
-      }
-      guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-        close(descriptor)
-        throw Failure(.cannotWrite, "another process is downloading to it", file: path, hint: "wait for it to end")
-      }
-      // Another process may have renamed the file between our opening and our locking it.
-      var (ours, named) = (stat(), stat())
-      if fstat(descriptor, &ours) == 0, stat(path, &named) == 0, ours.st_ino == named.st_ino { return descriptor }
-      close(descriptor)
     }
   }
 

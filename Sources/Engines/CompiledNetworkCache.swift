@@ -44,13 +44,15 @@ struct CompiledNetworkCache {
 
   /// Keeps what `write` writes to the file it is given the path of. Failures are ignored: the next run compiles again.
   func store(_ key: String, _ write: (String) throws -> Void) {
-    let temporary = Path.join(folder, ".\(key).partial-\(getpid())-\(UInt32.random(in: 0 ... .max))")
     do {
       try Path.makeFolder(folder)
-      defer { unlink(temporary) }
-      try write(temporary)
-      try seal(temporary, key: key)
-      guard rename(temporary, path(key)) == 0 else { return }
+      let scratch = try ScratchFolder(in: folder)
+      try withExtendedLifetime(scratch) {
+        let temporary = Path.join(scratch.path, key)
+        try write(temporary)
+        try seal(temporary, key: key)
+        try Path.move(temporary, to: path(key))
+      }
       prune(keeping: key)
     } catch {}
   }
@@ -78,12 +80,7 @@ struct CompiledNetworkCache {
       #else
         let used = status.st_mtimespec.tv_sec
       #endif
-      if name.hasPrefix("."), name.contains(".partial-") {
-        // Left behind by a run that was killed; a day is longer than any run takes to write one.
-        if used < time(nil) - 86400 { unlink(path) }
-      } else if name.hasSuffix(Self.suffix) {
-        files.append((path, used, Int(status.st_size)))
-      }
+      if name.hasSuffix(Self.suffix) { files.append((path, used, Int(status.st_size))) }
     }
     var total = files.reduce(0) { $0 + $1.size }
     for file in files.sorted(by: { $0.used < $1.used }) where total > limit && file.path != path(key) {

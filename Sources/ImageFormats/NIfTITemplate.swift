@@ -61,13 +61,6 @@ public struct NIfTITemplate: Sendable, Equatable {
     zooms = (0..<3).map { Double(Float(transform.matrix.columnNorm($0))) }
     self.sizes = sizes
   }
-
-  /// Voxel sizes (Z, Y, X) as an image made anew from data and affine has them: column lengths, rounded to floats.
-  public var affineSpacing: Vector3D {
-    let matrix = Affine(rows: affine).matrix
-    let sizes = (0..<3).map { Double(Float(matrix.columnNorm($0))) }
-    return Vector3D(sizes[2], sizes[1], sizes[0])
-  }
 }
 
 extension NIfTIHeader {

@@ -47,31 +47,6 @@ extension Volume {
     }
   }
 
-  /// The volume mirrored along the given axes (0 = Z, 1 = Y, 2 = X).
-  public func flipped(along axes: Set<Int>) -> Volume {
-    if axes.isDisjoint(with: [0, 1, 2]) { return self }
-    let size = MemoryLayout<Element>.stride
-    let shape = self.shape
-    return rearranged(to: shape) { source, result in
-      Parallel.ranges(channels * shape.z) { range in
-        for index in range {
-          let (channel, z) = index.quotientAndRemainder(dividingBy: shape.z)
-          let fromZ = axes.contains(0) ? shape.z - 1 - z : z
-          for y in 0..<shape.y {
-            let fromY = axes.contains(1) ? shape.y - 1 - y : y
-            let from = source.value + ((channel * shape.z + fromZ) * shape.y + fromY) * shape.x * size
-            let to = result.value + (index * shape.y + y) * shape.x * size
-            if axes.contains(2) {
-              mt_reverse(from, to, shape.x, size)
-            } else {
-              to.copyMemory(from: from, byteCount: shape.x * size)
-            }
-          }
-        }
-      }
-    }
-  }
-
   /// The voxels inside `box`, which must lie within the volume. Throws `badInput` when it does not.
   public func cropped(to box: Box3D) throws -> Volume {
     try box.check(within: shape)

@@ -18,6 +18,7 @@ public final class ProbabilitySpool: @unchecked Sendable {
   private let byteCount: Int
   private let origin: Int
   private let strides: Shape3D
+  private let scratch: ScratchFolder
 
   /// - Parameters:
   ///   - folder: where the temporary file goes: the folder of the output, which must have the room.
@@ -29,13 +30,15 @@ public final class ProbabilitySpool: @unchecked Sendable {
     self.channels = channels
     self.shape = shape
     byteCount = max(1, channels * shape.count * MemoryLayout<Float>.size)
-    var template = Array(Path.join(folder, ".probabilities-XXXXXX").utf8CString)
-    let descriptor = mkstemp(&template)
+    // Some file systems keep a hidden file in the folder until the last user of a removed one is gone.
+    scratch = try ScratchFolder(in: folder)
+    let path = Path.join(scratch.path, "probabilities")
+    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       throw Failure(.cannotWrite, "no temporary file can be made: \(systemMessage())", file: folder)
     }
     defer { close(descriptor) }
-    unlink(template)
+    unlink(path)
     // Reserving the blocks now turns a full disk into an error here instead of a signal while the mapping is written.
     let reserved = posix_fallocate(descriptor, 0, off_t(byteCount))
     guard reserved == 0 else {

@@ -97,8 +97,9 @@ public struct PredictionJob: Sendable {
       hint: "choose another output folder with -o")
   }
 
-  private static func folder(ofStage stage: String, of model: TrainedModel, beside folder: String) -> String {
+  private static func folder(ofStage stage: String, of model: TrainedModel, beside folder: String) throws -> String {
     let (parent, name) = Path.split(folder)
+    if let recorded = try model.configuration.recordedPreviousModel { return Path.join(parent, recorded.description) }
     let parts = name.split(separator: "__", omittingEmptySubsequences: false)
     // <Trainer>__<Plans>__<Configuration>: only the last part differs.
     guard model.isLegacy else {
@@ -113,7 +114,7 @@ public struct PredictionJob: Sendable {
 
   /// The job that predicts the previous stage of a cascade with the model beside this one.
   private func previousStage(_ stage: String, of model: TrainedModel) throws -> PredictionJob {
-    let folder = Self.folder(ofStage: stage, of: model, beside: modelFolder)
+    let folder = try Self.folder(ofStage: stage, of: model, beside: modelFolder)
     guard Path.isFolder(folder) else {
       throw Failure(
         .missingInput,

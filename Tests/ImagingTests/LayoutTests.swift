@@ -41,26 +41,6 @@ import Testing
     checkPermutations(Int.self)
   }
 
-  @Test func flips() {
-    let shape = Shape3D(3, 4, 21)
-    let volume = numbered(Int16.self, shape)
-    for axes in [[], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]] as [Set<Int>] {
-      let result = volume.flipped(along: axes)
-      var wrong = 0
-      for z in 0..<shape.z {
-        for y in 0..<shape.y {
-          for x in 0..<shape.x {
-            let value = result[
-              1, axes.contains(0) ? shape.z - 1 - z : z, axes.contains(1) ? shape.y - 1 - y : y,
-              axes.contains(2) ? shape.x - 1 - x : x]
-            if value != volume[1, z, y, x] { wrong += 1 }
-          }
-        }
-      }
-      #expect(wrong == 0, "\(axes)")
-    }
-  }
-
   @Test func cropAndPasteAreInverse() throws {
     let volume = numbered(UInt32.self, Shape3D(5, 6, 7))
     let box = Box3D(lower: Shape3D(1, 0, 2), upper: Shape3D(4, 5, 7))

@@ -122,8 +122,8 @@ import Testing
   /// What an interrupted run has left behind does not end up in the next one's result.
   @Test func aRunReplacesWhatWasThere() throws {
     let folder = try TemporaryFolder()
-    try Path.makeFolder(folder(".nnUNetPlans_3d_fullres.partial"))
-    try AtomicFile.write([1], to: folder(".nnUNetPlans_3d_fullres.partial/gone.npz"))
+    try Path.makeFolder(folder(".partial-0123456789ab-1"))
+    try AtomicFile.write([1], to: folder(".partial-0123456789ab-1/gone.npz"))
     try Path.makeFolder(folder("nnUNetPlans_3d_fullres"))
     try AtomicFile.write([1], to: folder("nnUNetPlans_3d_fullres/old.npz"))
     try preprocess("nnUNetPlans", into: folder.path)

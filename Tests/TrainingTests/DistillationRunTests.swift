@@ -40,11 +40,12 @@ import Testing
 
   /// A model folder of untrained networks.
   private func writeTeacher(
-    _ folder: String, fold: Int, dataset: String = TinyTask.dataset(), plans: String = TinyTask.plans()
+    _ folder: String, fold: Int, dataset: String = TinyTask.dataset(), plans: String = TinyTask.plans(),
+    configuration: String = "tiny"
   ) throws {
     let task = try TrainingTask(
       plans: Plans(json: JSON(parsing: Array(plans.utf8))),
-      dataset: DatasetDescription(json: JSON(parsing: Array(dataset.utf8))), configuration: "tiny",
+      dataset: DatasetDescription(json: JSON(parsing: Array(dataset.utf8))), configuration: configuration,
       variant: .named(Self.trainer))
     try Path.makeFolder(Path.join(folder, "fold_\(fold)"))
     if !Path.exists(Path.join(folder, "plans.json")) {
@@ -58,7 +59,7 @@ import Testing
     try checkpoint.write(
       to: Path.join(folder, "fold_\(fold)/\(CheckpointName.final)"), graph: task.graph,
       origin: TrainingCheckpoint.Origin(
-        plans: task.plans.json, dataset: task.dataset.json, configuration: "tiny", fold: "\(fold)",
+        plans: task.plans.json, dataset: task.dataset.json, configuration: configuration, fold: "\(fold)",
         rule: GradientDescent(rate: 0.01), normFollowsActivation: false), rate: 0.01)
   }
 
@@ -243,22 +244,79 @@ import Testing
     #expect(try Path.list(folder).count == 3)
   }
 
-  @Test func cascadesAreDistilled() throws {
-    let stage = root("results/Dataset001_Tiny/\(Self.trainer)__nnUNetPlans__tiny")
-    let folder = NextStage.folder(modelFolder: stage, configuration: "second")
+  // MARK: Cascades
+
+  private static let cascade = TinyTask.plans(extra: #", "next_stage": "second""#, more: TrainingRunTests.cascade)
+
+  /// What a validated first stage leaves for the second.
+  private func writeFirstStage(_ model: String) throws {
+    let folder = NextStage.folder(modelFolder: model, configuration: "second")
     try Path.makeFolder(folder)
     for data in TinyTask.cases(6, shape: Shape3D(9, 16, 12)) {
       let labels = LabelMap.uint8(Volume(shape: data.shape, elements: data.marks.elements.map { UInt8($0) }))
       try NextStage.write(labels, to: Path.join(folder, data.identifier + ".npz"))
     }
-    var options = options("second")
+  }
+
+  @Test func cascadesAreDistilled() throws {
+    let missing = try failure { $0.training.configuration = "second" }
+    #expect(missing?.kind == .missingInput && missing?.hint?.contains("Distillation") == true)
+    try writeFirstStage(root("results/Dataset001_Tiny/\(Self.trainer)__nnUNetPlans__tiny"))
     // A teacher that takes the image alone cannot answer.
-    #expect(throws: Failure.self) { try prepare(options) }
+    let alone = try failure { $0.training.configuration = "second" }
+    #expect(alone?.message.contains("takes 1 channel(s), the student's 3") == true)
+    try writeTeacher(root("second"), fold: 0, plans: Self.cascade, configuration: "second")
+    var options = options("second")
     options.teacherFolders = []
     options.alpha = 0
     options.design.widths = [4, 4, 4]
+    options.suffix = "alone"
     #expect(try run(options).cases == 2)
-    let weights = try TorchCheckpoint.open(model("", "second") + "/fold_0/checkpoint_final.pth").networkWeights
-    #expect(weights["encoder.stages.0.0.convs.0.conv.weight"]?.shape == [4, 3, 3, 3, 3])
+    options.suffix = nil
+    options.teacherFolders = [root("second")]
+    (options.alpha, options.beginning) = (0.5, .teacher)
+    let report = try run(options)
+    #expect(report.teachers?.dice.count == 2)
+    for suffix in ["", "_alone"] {
+      let weights = try TorchCheckpoint.open(model(suffix, "second") + "/fold_0/checkpoint_final.pth").networkWeights
+      #expect(weights["encoder.stages.0.0.convs.0.conv.weight"]?.shape == [4, 3, 3, 3, 3])
+    }
+  }
+
+  /// Wherever the first stage lies that a student was trained with, prediction runs that one.
+  @Test func studentsPredictAsCascades() throws {
+    try writeTeacher(root("second"), fold: 0, plans: Self.cascade, configuration: "second")
+    var options = options("second")
+    options.teacherFolders = [root("second")]
+    options.judgesTeachers = false
+    let ordinary = "\(Self.trainer)__nnUNetPlans__tiny"
+    try writeFirstStage(root("results/Dataset001_Tiny/\(ordinary)"))
+    try run(options)
+    let plans = try JSON.read(model("", "second") + "/plans.json")
+    #expect(plans["configurations"]?["second"]?["previous_stage_model"]?.string == ordinary)
+    // A distilled first stage is preferred. Folds of one model share theirs, so it needs a model of its own.
+    var first = self.options()
+    first.judgesTeachers = false
+    try run(first)
+    try writeFirstStage(model())
+    options.training.fold = "1"
+    let other = #expect(throws: Failure.self) { try prepare(options) }
+    #expect(other?.message.contains("previous_stage_model") == true)
+    (options.training.fold, options.suffix) = ("0", "small")
+    try run(options)
+
+    let input = root("images")
+    try Path.makeFolder(input)
+    let scan = TinyTask.cases(1, shape: Shape3D(9, 16, 12))[0]
+    try ImageReader.simpleITK.write(
+      .uint8(Volume(shape: scan.shape, elements: scan.marks.elements.map { UInt8($0) })),
+      as: Path.join(input, "new_0000.nii.gz"), like: TrainingRunTests.geometry)
+    let job = PredictionJob(
+      input: input, outputFolder: root("out"), modelFolder: model("_small", "second"), folds: ["0"],
+      checkpoint: CheckpointName.final, options: PredictionOptions())
+    let opened = try job.open()
+    #expect(opened.previous.map(\.job.modelFolder) == [model()])
+    #expect(try opened.run(on: ReferenceEngine(), report: { _ in }).failures.isEmpty)
+    #expect(Path.isFile(root("out/new.nii.gz")) && Path.isFile(root("out/tiny_predictions/new.nii.gz")))
   }
 }

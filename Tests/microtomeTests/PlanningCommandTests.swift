@@ -133,8 +133,8 @@ import Testing
     let folder = roots.preprocessed + "/nnUNetPlans_3d_fullres"
     let expected = try Path.list(folder).map { try Path.read(Path.join(folder, $0)) }
     // What kill -9 leaves behind.
-    try Path.makeFolder(roots.preprocessed + "/.nnUNetPlans_3d_fullres.partial")
-    try AtomicFile.write([1], to: roots.preprocessed + "/.nnUNetPlans_3d_fullres.partial/m0.npz")
+    try Path.makeFolder(roots.preprocessed + "/.partial-0123456789ab-1")
+    try AtomicFile.write([1], to: roots.preprocessed + "/.partial-0123456789ab-1/m0.npz")
     Path.removeTree(folder)
     #expect(try roots.run(nil, ["preprocess", "-d", "7", "-c", "3d_fullres"]).status == 0)
     #expect(try Path.list(folder).map { try Path.read(Path.join(folder, $0)) } == expected)

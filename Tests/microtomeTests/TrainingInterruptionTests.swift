@@ -68,13 +68,38 @@ import Testing
     try finish(place, like: whole)
   }
 
+  /// Of two trainings of a fold, or a training and its validation, the first goes on undisturbed.
+  @Test func oneTrainingOfAFoldAtATime() throws {
+    let place = try TrainingPlace()
+    let lock = place.fold0(".microtome.lock")
+    var late: [ProgramRun] = []
+    let killed = try place.train(
+      Self.options + ["--epochs", "1000"],
+      signal: .kill {
+        guard Path.exists(lock) else { return false }
+        late = [[], ["-c"], ["--val"]].compactMap { try? place.train(Self.options + $0) }
+        return true
+      })
+    #expect(killed.status == 137, "\(killed.errors)")
+    let holder = try #require(String(decoding: Path.read(lock), as: UTF8.self).split(separator: " ").first)
+    #expect(late.count == 3)
+    for run in late {
+      #expect(run.status == 73, "\(run.errors)")
+      #expect(run.complaints("fold_0: another process (\(holder)) is at work") == 1, "\(run.errors)")
+    }
+    // The lock has died with its process.
+    let again = try place.train(Self.options + ["-c"])
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(place.names(place.fold0("")).allSatisfy { !$0.hasPrefix(".") })
+  }
+
   @Test func killedWhileFilesAreWritten() throws {
     let place = try TrainingPlace()
     let whole = try undisturbed(place)
     let unfinished = { (folder: String) in
       // Files are unfinished for a few milliseconds only.
       for _ in 0..<20 {
-        if place.names(place.fold0(folder)).contains(where: { $0.hasPrefix(".") }) { return true }
+        if place.names(place.fold0(folder)).contains(where: { $0.hasPrefix(".partial-") }) { return true }
         usleep(150)
       }
       return false
@@ -83,10 +108,13 @@ import Testing
       _ = try place.train(Self.options + (attempt == 0 ? [] : ["-c"]), signal: .kill { unfinished("") })
     }
     // Also if the moment was never met: what it would have left.
-    try AtomicFile.write([0x50, 0x4B], to: place.fold0(".checkpoint_latest.pth.partial-Zx9a1b"))
+    let leftovers = [".partial-0123456789ab-1", "validation/.partial-0123456789ab-2"]
+    try Path.makeFolder(place.fold0(leftovers[0]))
     _ = try place.train(Self.options + ["-c"], signal: .kill { unfinished("validation") })
-    try Path.makeFolder(place.fold0("validation"))
-    try AtomicFile.write([1], to: place.fold0("validation/.box1.nii.gz.partial-abcdef"))
+    for name in leftovers {
+      try Path.makeFolder(place.fold0(name))
+      try AtomicFile.write([0x50, 0x4B], to: place.fold0(name + "/half"))
+    }
     try finish(place, like: whole)
   }
 
@@ -146,8 +174,9 @@ import Testing
     let place = try TrainingPlace(cases: 8)
     func content() throws -> [String: [UInt8]] {
       var all: [String: [UInt8]] = [:]
-      for name in place.names(place.preprocessed) where Path.isFolder("\(place.preprocessed)/\(name)") {
-        for file in place.names("\(place.preprocessed)/\(name)") {
+      for name in place.names(place.preprocessed)
+      where !name.hasPrefix(".") && Path.isFolder("\(place.preprocessed)/\(name)") {
+        for file in place.names("\(place.preprocessed)/\(name)") where !file.hasPrefix(".") {
           all["\(name)/\(file)"] = try Path.read("\(place.preprocessed)/\(name)/\(file)")
         }
       }
@@ -155,20 +184,21 @@ import Testing
     }
     let whole = try content()
     #expect(whole.count == 8 + 2 * 16)
-    let scratch = "\(place.preprocessed)/.tinyPlans_3d_fullres.partial"
+    func scratch() -> [String] {
+      place.names(place.preprocessed).filter { $0.hasPrefix(".partial-") }.map { "\(place.preprocessed)/\($0)" }
+    }
     for count in [0, 5, 12] {
-      let began = Date().timeIntervalSince1970
+      let dead = Set(scratch())
       let killed = try place.preprocess(
-        signal: .kill { Path.modificationTime(scratch) ?? 0 > began && place.names(scratch).count >= count })
+        signal: .kill { scratch().contains { !dead.contains($0) && place.names($0).count >= count } })
       #expect(killed.status == 137 || killed.status == 0)
       // What was there is still there, whole; only labels that were being copied may be of either run.
-      let there = try content().filter { !$0.key.hasPrefix(".") && !$0.key.contains("/.") }
-      #expect(there == whole)
+      #expect(try content() == whole)
     }
-    Path.removeTree(scratch)
-    let stopped = try place.preprocess(signal: .interrupt { Path.exists(scratch) })
+    for folder in scratch() { Path.removeTree(folder) }
+    let stopped = try place.preprocess(signal: .interrupt { !scratch().isEmpty })
     #expect(stopped.status == 130 && stopped.errors.contains("stopped by the user"), "\(stopped.errors)")
-    #expect(!Path.exists(scratch))
+    #expect(scratch() == [])
     for name in ["tinyPlans_2d", "tinyPlans_3d_fullres"] { Path.removeTree("\(place.preprocessed)/\(name)") }
     #expect(try place.preprocess().status == 0)
     #expect(try content() == whole)

@@ -10,7 +10,4 @@ void mt_transpose(
     const void *source, ptrdiff_t source_stride, void *result, ptrdiff_t result_stride, size_t rows, size_t columns,
     size_t size);
 
-/// result[i] = source[count - 1 - i] for elements of `size` bytes (1, 2, 4 or 8).
-void mt_reverse(const void *source, void *result, size_t count, size_t size);
-
 #endif

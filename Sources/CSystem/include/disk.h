@@ -1,4 +1,4 @@
-// Waiting for the disk, and renaming on it.
+// Waiting for the disk, renaming on it, and whose it is.
 #ifndef MICROTOME_DISK_H
 #define MICROTOME_DISK_H
 
@@ -8,5 +8,8 @@ int mt_flush_file_system(int descriptor);
 /// Exchanges two files or folders of one file system in one step. Returns 0, or -1 where one of them does not exist or the
 /// system cannot do it.
 int mt_exchange_names(const char *first, const char *second);
+
+/// Whether the file system of an open file or folder is used by this machine alone: 1, or 0 where it may be shared.
+int mt_is_local_file_system(int descriptor);
 
 #endif

@@ -117,14 +117,11 @@ public enum DatasetConversion {
       throw Failure(.cannotWrite, "exists already", file: target, hint: "choose another number or remove it")
     }
     try Path.makeFolder(root)
-    let scratch = Path.join(root, ".\(name).partial")
-    Path.removeTree(scratch)
-    try Path.makeFolder(scratch)
-    defer { Path.removeTree(scratch) }
-    try fill(scratch)
+    let scratch = try ScratchFolder(in: root)
+    try fill(scratch.path)
     try AtomicFile.write(
-      Array(JSON.object(json).text(indent: 4).utf8), to: Path.join(scratch, "dataset.json"))
-    try Path.replaceFolder(target, with: scratch)
+      Array(JSON.object(json).text(indent: 4).utf8), to: Path.join(scratch.path, "dataset.json"))
+    try scratch.replace(target)
     return target
   }
 

@@ -37,7 +37,7 @@ public struct PreprocessingRun: Sendable {
     let configuration: Configuration
     let identifier: String
     /// Where the cases are collected.
-    let scratch: String
+    let scratch: ScratchFolder
   }
 
   /// Runs.
@@ -48,16 +48,10 @@ public struct PreprocessingRun: Sendable {
   public func run(limit: Int? = nil, report: @escaping @Sendable (Event) -> Void = { _ in }) throws {
     let targets = try self.targets(report)
     guard !targets.isEmpty else { return }
-    try Path.makeFolder(folder)
-    defer { for target in targets { Path.removeTree(target.scratch) } }
-    for target in targets {
-      Path.removeTree(target.scratch)
-      try Path.makeFolder(target.scratch)
-    }
     try prepareCases(targets, limit: limit, report)
     // One wait for the disk instead of two per case.
     try Path.flush(folder)
-    for target in targets { try Path.replaceFolder(Path.join(folder, target.identifier), with: target.scratch) }
+    for target in targets { try target.scratch.replace(Path.join(folder, target.identifier)) }
     try copyLabels()
   }
 
@@ -74,9 +68,10 @@ public struct PreprocessingRun: Sendable {
         throw Failure(.badInput, "the data identifier \"\(identifier)\" is no folder name")
       }
       if targets.contains(where: { $0.identifier == identifier }) { continue }
+      try Path.makeFolder(folder)
       targets.append(
         Target(
-          configuration: configuration, identifier: identifier, scratch: Path.join(folder, ".\(identifier).partial")))
+          configuration: configuration, identifier: identifier, scratch: try ScratchFolder(in: folder)))
     }
     return targets
   }
@@ -103,7 +98,7 @@ public struct PreprocessingRun: Sendable {
         // The last configuration may have the voxels for itself.
         if number == targets.count - 1 { cropped = nil }
         let prepared = try preparation.prepare(shared, for: target.configuration, keys: keys)
-        try prepared.write(stem: Path.join(target.scratch, training.identifier), keys: keys)
+        try prepared.write(stem: Path.join(target.scratch.path, training.identifier), keys: keys)
       }
       // Reported in order of completion, so under the lock.
       state.withLock { state in
@@ -120,7 +115,6 @@ public struct PreprocessingRun: Sendable {
   private func copyLabels() throws {
     let target = Path.join(folder, "gt_segmentations")
     try Path.makeFolder(target)
-    Leftovers.remove(from: target)
     let ending = dataset.description.fileEnding
     for training in dataset.cases {
       try Path.copy(training.label, to: Path.join(target, training.identifier + ending))

@@ -123,9 +123,7 @@ public struct BestConfiguration: Sendable {
   /// The configuration that a cascade's model needs to be run first; nil for others.
   private func previousStage(of model: ModelIdentifier) throws -> ModelIdentifier? {
     let plans = try Plans.read(Path.join(folder(of: model), "plans.json"))
-    return try plans.configuration(model.configuration).previousStage.map {
-      ModelIdentifier(trainer: model.trainer, plans: model.plans, configuration: $0)
-    }
+    return try plans.configuration(model.configuration).previousModel(of: model)
   }
 }
 

@@ -43,10 +43,16 @@ public struct DistillationOptions: Sendable {
   var needsTeachers: Bool { alpha > 0 || beginning == .teacher }
 
   /// The name that stands for the trainer in the results' folder: FastnnUNet's, and the suffix.
-  public var trainerFolder: String {
+  public var trainerFolder: String { usualFolder + (suffix.map { "_\($0)" } ?? "") }
+
+  private var usualFolder: String {
     let base = training.trainer.hasPrefix("nnUNet") ? String(training.trainer.dropFirst(6)) : training.trainer
-    return "nnUNetDistillation\(base)" + (suffix.map { "_\($0)" } ?? "")
+    return "nnUNetDistillation\(base)"
   }
+
+  /// Names under which the first stage of a cascade is looked for after the student's own: that of students without a
+  /// suffix, and the trainer's.
+  var firstStages: [String] { (suffix == nil ? [] : [usualFolder]) + [training.trainer] }
 
   /// Throws `usage` for numbers that make no sense and options that exclude each other.
   func validate() throws {

@@ -13,9 +13,9 @@ struct DistillationRecord {
 
   let json: JSONObject
 
-  init(_ options: DistillationOptions, task: TrainingTask, teachers: Teachers?) {
+  init(_ options: DistillationOptions, training run: TrainingRun, teachers: Teachers?) {
     func list(_ values: [Int]) -> JSON { .array(values.map(JSON.int)) }
-    let training = options.training
+    let (training, task) = (options.training, run.task)
     var json: JSONObject = [
       "trainer": .string(training.trainer), "plans": .string(training.plans),
       "configuration": .string(training.configuration),
@@ -28,6 +28,7 @@ struct DistillationRecord {
       "num_iterations_per_epoch": .int(training.iterationsPerEpoch),
       "num_val_iterations_per_epoch": .int(training.validationIterations),
     ]
+    if let stage = run.firstStage { json["previous_stage_model"] = .string(stage.description) }
     if let beginning = options.beginning, beginning != .random { json["init"] = .string(beginning.rawValue) }
     if let teachers, options.needsTeachers {
       json["temperature"] = .double(options.temperature)
@@ -66,11 +67,11 @@ struct DistillationRecord {
           hint: hint)
       }
       let other = try JSON.read(path)
-      // Folds of one model share plans.json, so their networks must agree; the rest is each fold's own matter.
+      // Folds of one model share plans.json, so what stands there must agree; the rest is each fold's own matter.
       let keys =
         isOwn
         ? Array(Set(json.keys + (other.object?.keys ?? [])).subtracting(Self.places)).sorted()
-        : ["blocks_per_stage", "features_per_stage", "network"]
+        : ["blocks_per_stage", "features_per_stage", "network", "previous_stage_model"]
       let differences = keys.filter { key in
         !(continues && Self.length.contains(key)) && (json[key] ?? .null) != (other[key] ?? .null)
       }

@@ -49,7 +49,7 @@ public struct DistillationRun {
       teachers = nil
     }
     options.beginning = Self.beginning(options, training, teachers)
-    record = DistillationRecord(options, task: training.task, teachers: teachers)
+    record = DistillationRecord(options, training: training, teachers: teachers)
     try record.check(
       modelFolder: training.modelFolder, foldFolder: training.foldFolder,
       continues: options.training.continues || options.training.onlyValidates)
@@ -73,7 +73,7 @@ public struct DistillationRun {
     _ options: DistillationOptions, _ design: StudentDesign, _ roots: DatasetRoots
   ) throws -> TrainingRun {
     try TrainingRun(
-      options.training, roots: roots, trainerFolder: options.trainerFolder, firstStages: [options.training.trainer]
+      options.training, roots: roots, trainerFolder: options.trainerFolder, firstStages: options.firstStages
     ) { plans in try design.apply(to: plans, configuration: options.training.configuration) }
   }
 
@@ -89,6 +89,8 @@ public struct DistillationRun {
     trainingEngine: () throws -> any TrainingEngine, inferenceEngine: () throws -> any Engine,
     report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> DistillationReport {
+    let lock = try training.lockFold(report)
+    defer { lock.release() }
     let engine = try inferenceEngine()
     if options.training.onlyValidates {
       let path = training.checkpointPath(CheckpointName.final)

@@ -56,7 +56,6 @@ public struct FinalValidation: Sendable {
     report(
       .note("validation: \(cases.count) cases with \(predictor.engineName), \(predictor.precision.rawValue)"))
     try Path.makeFolder(output)
-    Leftovers.remove(from: output)
     let folders = self.model == nil ? nextFolders(report) : []
     let failures = FailureList()
     try interruptible {

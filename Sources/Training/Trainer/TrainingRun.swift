@@ -15,6 +15,8 @@ public struct TrainingRun: Sendable {
   /// `nnUNet_results/DATASET/TRAINER__PLANS__CONFIGURATION`
   public let modelFolder: String
   let cases: PreprocessedFolder
+  /// The model that comes before this one in a cascade, and its segmentations.
+  let firstStage: ModelIdentifier?
   let previous: PreviousSegmentations?
   /// What guides the training beside the labels.
   var guidance: Shared<(any TrainingGuidance)?> = Shared(nil)
@@ -24,7 +26,8 @@ public struct TrainingRun: Sendable {
   /// Looks everything up; writes nothing but a missing `splits_final.json`.
   ///
   /// Throws `usage` for unknown names and options that contradict each other, `missingInput` for what has not been
-  /// preprocessed, `badInput` for files that are damaged or contradict each other.
+  /// preprocessed, `badInput` for files that are damaged or contradict each other, `cannotWrite` when another process is
+  /// at work in the fold's folder.
   public init(_ options: TrainingOptions, roots: DatasetRoots) throws {
     try self.init(options, roots: roots, trainerFolder: options.trainer) { $0 }
   }
@@ -61,14 +64,29 @@ public struct TrainingRun: Sendable {
         hint: there.isEmpty
           ? "run: microtome plan-and-preprocess -d \(options.dataset)" : "there are \(there.joined(separator: ", "))")
     }
-    let plans = try locating(plansPath) { try change(Plans.read(plansPath)) }
+    let results = Path.join(try roots.results(), dataset)
+    let identifier = ModelIdentifier(
+      trainer: trainerFolder, plans: options.plans, configuration: options.configuration)
+    modelFolder = Path.join(results, identifier.description)
+    var plans = try locating(plansPath) { try change(Plans.read(plansPath)) }
+    var first: FirstStage?
+    if plans.configurationNames.contains(options.configuration) {
+      let second = try locating(plansPath) { try plans.configuration(options.configuration) }
+      first = try FirstStage(
+        before: second, trainers: [trainerFolder] + firstStages, plans: options.plans, results: results)
+      // Whoever predicts with the second stage looks for the first one under the same name.
+      if let model = first?.model, model.trainer != trainerFolder {
+        plans = try plans.naming(previousModel: model, of: options.configuration)
+      }
+    }
     let description = try DatasetDescription.read(Path.join(folder, "dataset.json"))
     let task = try locating(plansPath) {
       try TrainingTask(plans: plans, dataset: description, configuration: options.configuration, variant: variant)
     }
-    let identifier = task.configuration.json["data_identifier"]?.string ?? "\(options.plans)_\(options.configuration)"
+    let dataIdentifier =
+      task.configuration.json["data_identifier"]?.string ?? "\(options.plans)_\(options.configuration)"
     cases = try PreprocessedFolder(
-      path: Path.join(folder, identifier), plans: plans, configuration: task.configuration)
+      path: Path.join(folder, dataIdentifier), plans: plans, configuration: task.configuration)
     split = try CrossValidation.split(fold: options.fold, of: cases.identifiers, folder: folder)
     guard !split.train.isEmpty, !split.validation.isEmpty else {
       throw Failure(
@@ -85,28 +103,9 @@ public struct TrainingRun: Sendable {
     }
     self.task = task
     datasetFolder = folder
-    let results = Path.join(try roots.results(), dataset)
-    func model(_ trainer: String, _ configuration: String) -> String {
-      Path.join(results, "\(trainer)__\(options.plans)__\(configuration)")
-    }
-    modelFolder = model(trainerFolder, options.configuration)
-    if let stage = task.configuration.previousStage {
-      let folders = ([trainerFolder] + firstStages).map {
-        NextStage.folder(modelFolder: model($0, stage), configuration: options.configuration)
-      }
-      previous = try Self.previous(
-        folders.first(where: Path.isFolder) ?? folders[0], needed: split.train + split.validation)
-    } else {
-      previous = nil
-    }
-  }
-
-  /// The first stage's segmentations, all of which must be there.
-  private static func previous(_ folder: String, needed: [String]) throws -> PreviousSegmentations {
-    if let missing = needed.first(where: { NextStage.file(folder: folder, identifier: $0) == nil }) {
-      _ = try NextStage.read(folder: folder, identifier: missing)
-    }
-    return PreviousSegmentations(folder: folder) { try NextStage.read(folder: folder, identifier: $0) }
+    previous = try first?.segmentations(needed: split.train + split.validation)
+    firstStage = first?.model
+    try FolderLock.check(foldFolder)
   }
 
   /// `fold_X`
@@ -122,6 +121,8 @@ public struct TrainingRun: Sendable {
     trainingEngine: () throws -> any TrainingEngine, inferenceEngine: () throws -> any Engine,
     report: @escaping @Sendable (TrainingEvent) -> Void
   ) throws -> SegmentationSummary {
+    let lock = try lockFold(report)
+    defer { lock.release() }
     // An engine that is missing is found out before hours of training.
     let engine = try inferenceEngine()
     if options.onlyValidates {
@@ -138,9 +139,24 @@ public struct TrainingRun: Sendable {
 
   func checkpointPath(_ name: String) -> String { Path.join(foldFolder, name) }
 
+  /// Keeps other processes from training or validating the same fold, until it is released, and removes what such a
+  /// process has left unfinished.
+  ///
+  /// Throws `cannotWrite` when one of them has the lock.
+  func lockFold(_ report: (TrainingEvent) -> Void) throws -> FolderLock {
+    let lock = try FolderLock(foldFolder)
+    if let reason = lock.weakness {
+      report(
+        .note("\(foldFolder) cannot be locked (\(reason)): nothing would stop a second training of this fold"))
+    } else {
+      Path.removeTree(checkpointPath(Self.temporaryName))
+    }
+    for folder in [modelFolder, foldFolder] { Leftovers.remove(from: folder) }
+    return lock
+  }
+
   func prepareFolders() throws {
     try Path.makeFolder(foldFolder)
-    Leftovers.remove(from: foldFolder)
     // Other folds may be trained at the same time, so what is there already is left alone.
     func write(_ content: [UInt8], _ name: String) throws {
       let path = Path.join(modelFolder, name)
@@ -222,13 +238,14 @@ public struct TrainingRun: Sendable {
     seed: UInt64, _ report: (TrainingEvent) -> Void
   ) throws {
     let patch = task.configuration.patchSize.map(String.init).joined(separator: "x")
-    let lines = [
+    var lines = [
       "\(task.plans.datasetName) \(task.configuration.name), fold \(options.fold): \(split.train.count) cases train, "
         + "\(split.validation.count) judge",
       "\(task.variant.name), \(task.graph.name), patch \(patch), batches of \(task.batchSize), \(length.epochs) epochs of "
         + "\(length.iterationsPerEpoch) + \(length.validationIterations) batches, seed \(seed)",
       "\(engine.name) \(engine.version), \(network.precision.rawValue)",
     ]
+    if let firstStage { lines.append("the first stage is \(firstStage)") }
     for line in lines + network.notes {
       report(.note(line))
       trainer.log.write(line)
