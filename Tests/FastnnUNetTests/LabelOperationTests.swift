@@ -84,7 +84,7 @@ import Testing
     (#"[{"operation": "fill_holes", "labels": [true]}]"#, "label"),
     (#"[{"operation": "fill_holes", "labels": []}]"#, "no label"),
     (#"[{"operation": "keep_largest", "connectivity": 8}]"#, "26"), (#"[{"operation": "reassign"}]"#, "\"to\""),
-    (#"{"steps": []}"#, "postprocessing"), (#"[1]"#, "operation"), ("[", ""),
+    (#"{"steps": []}"#, "postprocessing"), (#"[1]"#, "operation"), ("[", "JSON"),
   ]) func refuses(text: String, word: String) throws {
     let folder = try TemporaryFolder()
     try AtomicFile.write(Array(text.utf8), to: folder("steps.json"))

@@ -73,11 +73,13 @@ public struct ThresholdModel {
     block("decoder.stages.0.convs.0", 2 * fine, fine, tap: fine * 27 + 13, bias: 50)
     writer.weights.append(("decoder.transpconvs.0.weight", [coarse, fine, 2, 2, 2], zeros(coarse * fine * 8)))
     writer.weights.append(("decoder.transpconvs.0.bias", [fine], zeros(fine)))
-    // k f minus the first k thresholds is the largest for the k thresholds that f exceeds.
+    // k f minus the first k thresholds is the largest for the k thresholds that f exceeds. The factor is for the rims of
+    // patches, whose weights in half precision leave nothing of small logits.
+    let factor: Float = 100
     var (weights, biases): ([Float], [Float]) = ([], [])
     for label in 0...thresholds.count {
-      weights += [Float(label)] + zeros(fine - 1)
-      biases.append(-thresholds.prefix(label).reduce(0) { $0 + $1 + 50 })
+      weights += [factor * Float(label)] + zeros(fine - 1)
+      biases.append(-factor * thresholds.prefix(label).reduce(0) { $0 + $1 + 50 })
     }
     writer.weights.append(("decoder.seg_layers.0.weight", [thresholds.count + 1, fine, 1, 1, 1], weights))
     writer.weights.append(("decoder.seg_layers.0.bias", [thresholds.count + 1], biases))
