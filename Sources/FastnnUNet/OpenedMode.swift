@@ -125,8 +125,8 @@ extension ModePart {
   func load() throws -> TrainedModel {
     guard Path.exists(model) else {
       throw Failure(
-        .missingInput, "does not exist any more", file: model,
-        hint: "put it back, or register the mode anew with microtome tasks add --force")
+        .missingInput, "does not exist", file: model,
+        hint: "put the model back, or register the mode anew with microtome tasks add --force")
     }
     let loaded: TrainedModel =
       if ExportedModel.isModelFile(model) {

@@ -82,9 +82,4 @@ extension TrainedModel {
     model.usesGaussian = changes.usesGaussian ?? usesGaussian
     return model
   }
-
-  /// The labels after the postprocessing that is part of a model of nnU-Net v1; as they are for others.
-  public func postprocessed(_ labels: LabelMap, record: PreparationRecord) -> LabelMap {
-    legacy?.postprocessing?.apply(to: labels, spacing: record.originalSpacing) ?? labels
-  }
 }

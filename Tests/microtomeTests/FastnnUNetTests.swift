@@ -178,6 +178,49 @@ import Testing
     #expect(try run(["tasks", "remove", "own"]).status == 66)
   }
 
+  /// An ONNX file with the document that FastnnUNet describes networks with, or its engine's settings.
+  @Test func takesDescribedNetworks() throws {
+    let export = try run([
+      "export", "-m", place.folder("straight"), "-f", "0", "-o", place.folder("net.onnx"), "--no-check",
+    ])
+    #expect(export.status == 0, "\(export.errors)")
+    let config = #"""
+      {"patch_size": [8, 12, 16], "target_spacing": [2, 1.5, 1], "model_path": "/elsewhere/net.onnx",
+       "intensity_properties": {"mean": 0, "std": 1, "percentile_00_5": 100, "percentile_99_5": 150}}
+      """#
+    let settings = """
+      [model]
+      file_name = net.trt
+      num_class = 3
+      [input]
+      patch_size = 8,12,16
+      target_spacing = 2, 1.5, 1
+      [preprocessing]
+      mean = 0
+      std_dev = 1
+      lower_bound = 100
+      upper_bound = 150
+      """
+    try AtomicFile.write(Array(config.utf8), to: place.folder("config.json"))
+    try AtomicFile.write(Array(settings.utf8), to: place.folder("net.ini"))
+    for (mode, file) in [("one", "config.json"), ("two", "net.ini"), ("three", "net.onnx")] {
+      let added = try run(["tasks", "add", mode, "--model", place.folder(file)])
+      #expect(added.status == 0 && added.output.contains("2 labels"), "\(added.errors)")
+    }
+    guard !InstalledOnnxRuntime.fileEngines.isEmpty else { return }
+    for mode in ["one", "two", "three"] {
+      let run = try run(["fastnnunet", "--input", place.input, "--mode", mode, "-o", place.output])
+      #expect(run.status == 0, "\(run.errors)")
+      let labels = try ImageReader.simpleITK.readLabels(Path.join(place.output, "scan_\(mode).nii.gz")).labels
+      // The window of the documents begins at the middle level, which is then no more than the lowest.
+      guard case .uint8(let volume) = labels else { throw Failure(.internalError, "labels are not bytes") }
+      #expect(volume.elements == (mode == "three" ? levelMap.elements : values.map { $0 > 200 ? 2 : 0 }))
+    }
+    Path.removeTree(place.folder("net.onnx"))
+    let missing = try run(["tasks", "add", "four", "--model", place.folder("config.json")])
+    #expect(missing.status == 66 && missing.complaints("config.json", "net.onnx") == 1, "\(missing.errors)")
+  }
+
   @Test func refuses() throws {
     let unregistered = try run(["fastnnunet", "--input", place.input, "--mode", "chest"])
     #expect(unregistered.status == 66 && unregistered.complaints("no weights", "tasks add chest --model") == 1)
@@ -216,11 +259,21 @@ import Testing
       let run = try run(["tasks", "add"] + arguments)
       #expect(run.status == status, "\(arguments): \(run.errors)")
     }
+    for (setting, word) in [
+      (#""patch_size": [8, 12]"#, "axes"), (#""patch_size": [7, 12, 16]"#, ""),
+      (#""normalization_schemes": ["Z"]"#, "\"Z\""), (#""label_map": {"level9": 1}"#, "level9"),
+      (#""within": [4]"#, "4"), (#""step_size": 2"#, "step_size"), (#""intensity_properties": {"mean": 0}"#, "std"),
+    ] {
+      let definition = #"{"models": [{"model": "straight", \#(setting)}]}"#
+      try AtomicFile.write(Array(definition.utf8), to: place.folder("mode.json"))
+      let run = try run(["tasks", "add", "spine", "--definition", place.folder("mode.json")])
+      #expect(run.status == 65 && (word.isEmpty || run.complaints(word) == 1), "\(setting): \(run.errors)")
+    }
     #expect(try Path.list(place.folder("modes")) == ["chest.json"])
 
     Path.removeTree(place.folder("straight"))
     let gone = try run(["fastnnunet", "--input", place.input, "--mode", "chest"])
-    #expect(gone.status == 66 && gone.complaints("straight", "does not exist any more") == 1, "\(gone.errors)")
+    #expect(gone.status == 66 && gone.complaints("straight", "does not exist", "tasks add") == 1, "\(gone.errors)")
     #expect(try run(["tasks", "list"]).output.contains("model gone"))
     try AtomicFile.write(Array("{\"models\": [], \"speed\": 3}".utf8), to: place.folder("modes/chest.json"))
     let damaged = try run(["fastnnunet", "--input", place.input, "--mode", "chest"])
