@@ -52,7 +52,7 @@ NAMES := nnUNetv2_predict nnUNetv2_predict_from_modelfolder TotalSegmentator Fas
   nnUNet_plan_and_preprocess nnUNet_convert_decathlon_task nnUNetv2_train nnUNet_train \
   nnUNetv2_distillation_export_onnx nnUNetv2_resenc_distillation_export_onnx \
   nnUNetv2_distillation_train nnUNetv2_resenc_distillation_train \
-  totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info
+  totalseg_download_weights totalseg_import_weights totalseg_set_license totalseg_info fastnnunet
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(MICROTOME) $(DESTDIR)$(PREFIX)/bin/microtome

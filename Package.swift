@@ -74,10 +74,12 @@ let package = Package(
         "NNUNet", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats", "Imaging", "Downloading", "Basics",
         "CTaskCatalogue",
       ]),
+    module("FastnnUNet", uses: ["NNUNet", "Engines", "ImageFormats", "Imaging", "Basics"]),
     .executableTarget(
       name: "microtome",
       dependencies: [
-        "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks",
+        "FastnnUNet", "TotalSegmentator", "Training", "NNUNet", "Reporting", "Evaluation", "Inference", "Engines",
+        "Networks",
         "Checkpoints",
         "ImageFormats", "Imaging", "Downloading", "Basics",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -108,6 +110,7 @@ let package = Package(
       "TotalSegmentator",
       uses: ["NNUNet", "Engines", "Downloading", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],
       resources: [.copy("Resources")]),
+    tests("FastnnUNet", uses: ["Imaging", "Basics"], resources: [.copy("Resources")]),
     tests(
       "microtome",
       uses: ["TotalSegmentator", "NNUNet", "Checkpoints", "ImageFormats", "Imaging", "Evaluation", "Basics"],

@@ -106,3 +106,65 @@ void mt_erode_packed(
     out[i] = along & a[i] & b[i] & c[i] & d[i];
   }
 }
+
+/// The bits of a row with those `steps` to the left and to the right of them.
+MT_INLINE void widen(uint64_t *row, size_t words, int32_t steps) {
+  for (; steps > 0; steps--) {
+    uint64_t before = 0;
+    for (size_t i = 0; i < words; i++) {
+      uint64_t current = row[i], after = i + 1 < words ? row[i + 1] : 0;
+      row[i] = current | current << 1 | before >> 63 | current >> 1 | after << 63;
+      before = current;
+    }
+  }
+}
+
+/// The bits of a row that have `steps` set bits to the left and to the right of them.
+MT_INLINE void narrow(uint64_t *row, size_t words, int32_t steps) {
+  for (; steps > 0; steps--) {
+    uint64_t before = 0;
+    for (size_t i = 0; i < words; i++) {
+      uint64_t current = row[i], after = i + 1 < words ? row[i + 1] : 0;
+      row[i] = current & (current << 1 | before >> 63) & (current >> 1 | after << 63);
+      before = current;
+    }
+  }
+}
+
+MT_MULTIVERSION
+void mt_dilate_ball_packed(
+    uint64_t *restrict out, const uint64_t *const *rows, const int32_t *ends, const int32_t *steps, size_t groups,
+    size_t count) {
+  size_t words = (count + 63) / 64;
+  memset(out, 0, words * sizeof *out);
+  int32_t next = 0;
+  for (size_t group = 0; group < groups; group++) {
+    for (; next < ends[group]; next++) {
+      const uint64_t *row = rows[next];
+      if (!row) continue;
+      for (size_t i = 0; i < words; i++) out[i] |= row[i];
+    }
+    widen(out, words, steps[group]);
+  }
+  if (words) out[words - 1] &= mt_low_bits(count - (words - 1) * 64);
+}
+
+MT_MULTIVERSION
+void mt_erode_ball_packed(
+    uint64_t *restrict out, const uint64_t *const *rows, const int32_t *ends, const int32_t *steps, size_t groups,
+    size_t count) {
+  size_t words = (count + 63) / 64;
+  int32_t total = groups ? ends[groups - 1] : 0;
+  int is_inside = 1;
+  for (int32_t i = 0; i < total; i++) is_inside &= rows[i] != NULL;
+  memset(out, is_inside ? 0xFF : 0, words * sizeof *out);
+  if (!is_inside) return;
+  int32_t next = 0;
+  for (size_t group = 0; group < groups; group++) {
+    for (; next < ends[group]; next++) {
+      const uint64_t *row = rows[next];
+      for (size_t i = 0; i < words; i++) out[i] &= row[i];
+    }
+    narrow(out, words, steps[group]);
+  }
+}

@@ -47,12 +47,3 @@ extension ImageReader {
     }
   }
 }
-
-extension LabelMap {
-  fileprivate func reoriented(_ orientation: Orientation) -> LabelMap {
-    switch self {
-    case .uint8(let volume): .uint8(orientation.apply(to: volume))
-    case .uint16(let volume): .uint16(orientation.apply(to: volume))
-    }
-  }
-}

@@ -64,7 +64,7 @@ public struct Orientation: Equatable, Sendable {
 
   /// The re-arrangement that turns index axes running towards `from` into ones running towards `to` ("RAS" style).
   /// Throws `badInput` when either is no orientation.
-  init(from: String, to: String) throws {
+  public init(from: String, to: String) throws {
     func parse(_ code: String) throws -> [(world: Int, isNegative: Bool)] {
       let parsed = code.compactMap { letter -> (Int, Bool)? in
         if let world = Self.positive.firstIndex(of: letter) { return (world, false) }

@@ -46,6 +46,12 @@ public struct ImportanceMap: Sendable {
     }
   }
 
+  /// Every voxel of a patch of 3 (Z, Y, X) or 2 (Y, X) extents counts the same.
+  public init(uniform patch: [Int]) {
+    shape = patch.count == 2 ? Shape3D(1, patch[0], patch[1]) : Shape3D(patch[0], patch[1], patch[2])
+    bits = [UInt16](repeating: Float16(1).bitPattern, count: shape.count)
+  }
+
   /// A Gaussian of unit sum centred on index `extent / 2`, zero beyond four sigma.
   private static func kernel(_ extent: Int) -> [Double] {
     let sigma = Double(extent) / 8

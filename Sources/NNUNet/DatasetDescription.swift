@@ -99,6 +99,15 @@ public struct LabelScheme: Sendable, Equatable {
     regionOrder.map { .regions($0.map(UInt16.init(truncatingIfNeeded:))) } ?? .largest
   }
 
+  /// The names in file order, each with the number that is written where it is found: for classes the number of the
+  /// network's output, for regions that of the region order.
+  public var written: [(name: String, label: Int)] {
+    if let regionOrder { return zip(foreground, regionOrder).map { ($0.name, $1) } }
+    return foreground.compactMap { entry in
+      entry.labels.first.flatMap { all.firstIndex(of: $0) }.map { (entry.name, $0) }
+    }
+  }
+
   /// Whether the written value (the channel index) differs from the label number somewhere.
   public var isConsecutive: Bool { all == Array(0..<all.count) }
 

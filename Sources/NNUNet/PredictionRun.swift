@@ -34,12 +34,19 @@ public final class PredictionRun: Sendable {
     public var finished = 0
     public var skipped = 0
     public var failures: [CaseFailure] = []
+
+    public init() {}
   }
 
   /// A case that was not segmented, and why.
   public struct CaseFailure: Sendable, Equatable {
     public var identifier: String
     public var failure: Failure
+
+    public init(identifier: String, failure: Failure) {
+      self.identifier = identifier
+      self.failure = failure
+    }
   }
 
   private struct Ahead: Sendable {
@@ -214,8 +221,7 @@ extension PredictionRun {
   private func write(_ result: Behind) throws -> String {
     let stem = Path.join(outputFolder, result.identifier)
     let path = stem + model.dataset.fileEnding
-    let labels =
-      model.legacy?.postprocessing?.apply(to: result.labels, spacing: result.record.originalSpacing) ?? result.labels
+    let labels = model.postprocessed(result.labels, record: result.record)
     do {
       // The label file goes last: its presence is what says that a case is done.
       if let probabilities = result.probabilities {

@@ -105,6 +105,7 @@ extension TrainedModel {
   /// least half a step apart, and sigma is an eighth of a patch.
   func importance(step: Double) -> ImportanceMap {
     let patch = configuration.patchSize
+    guard usesGaussian else { return ImportanceMap(uniform: patch) }
     guard isLegacy else { return ImportanceMap(gaussian: patch) }
     let overlap = 1 + (2 * Double.pi).squareRoot() / (4 * step)
     let height = 60_000 / patch.reduce(1) { product, _ in product * overlap }

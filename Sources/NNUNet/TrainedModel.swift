@@ -20,7 +20,9 @@ public struct TrainedModel: Sendable {
   /// The ONNX file that the network is run from, instead of `networks`.
   public internal(set) var file: ONNXFile?
   /// The distance between patches that the model was made for, as a fraction of the patch; nil for nnU-Net's.
-  var step: Double?
+  public internal(set) var step: Double?
+  /// Whether the middle of a patch counts more than its rim where patches overlap.
+  var usesGaussian = true
 
   /// How many networks answer together.
   public var networkCount: Int { file == nil ? networks.count : 1 }

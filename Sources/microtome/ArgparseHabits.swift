@@ -57,18 +57,25 @@ struct ArgparseHabits {
       (["-s", "--statistics"], ""), (["-rmb", "--remove_small_blobs"], "200"), (["-lc", "--list-classes"], "total"),
     ])
 
+  private static let fastnnUNet = ArgparseHabits(longOptions: [
+    "--input", "--mode", "--enable_subseg", "--output", "--device", "--disable_tta", "--continue_prediction",
+    "--disable_progress_bar", "--verbose", "--engine", "--engine-path", "--precision", "--threads", "--no-cache",
+  ])
+
   /// Those of the tool that a command line stands for.
   ///
   /// - Parameter name: under which the program was started, without folders.
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
     if name == "nnUNetv2_train" { return training }
+    if name == "fastnnunet" { return fastnnUNet }
     if let options = selection[name] { return ArgparseHabits(longOptions: options) }
     if planningCommands.contains(name) { return planning }
     if name.hasPrefix("nnUNetv2_") { return nnUNet }
     switch arguments.first {
     case "totalseg": return totalSegmentator
     case "predict", "nnunet": return nnUNet
+    case "fastnnunet": return fastnnUNet
     case let command? where planningCommands.contains(command): return planning
     default: return none
     }

@@ -26,7 +26,7 @@ struct Microtome: ParsableCommand {
       Evaluate.self, Accumulate.self, FindBestConfiguration.self, EnsembleFolders.self, Postprocess.self,
       PlotOverlays.self, ExportModel.self, InstallModel.self, Export.self,
       PlanAndPreprocessCommand.self, FingerprintCommand.self, PlanCommand.self, PreprocessCommand.self,
-      MovePlansCommand.self, ConvertCommand.self,
+      MovePlansCommand.self, ConvertCommand.self, FastnnUNetCommand.self, TasksCommand.self,
     ])
 
   static func main() {
@@ -66,6 +66,7 @@ struct Microtome: ParsableCommand {
       run(DistillationExport.self, arguments)
     case "TotalSegmentator": run(TotalSegment.self, arguments)
     case "FastSegmentator": run(FastSegment.self, arguments)
+    case "fastnnunet": run(FastnnUNetCommand.self, arguments)
     case "totalseg_download_weights": run(DownloadWeightsTool.self, arguments)
     case "totalseg_import_weights": run(ImportWeightsTool.self, arguments)
     case "totalseg_set_license": run(SetLicenseTool.self, arguments)

@@ -17,7 +17,7 @@ struct PredictionSession {
     Interruption.watch()
     let opened = try open()
     let engine = try arguments.makeEngine()
-    try checkDevice(of: engine)
+    try EngineArguments.check(arguments.device, of: engine)
     describe(opened)
     let cases = opened.cases.cases
     guard !cases.isEmpty || !opened.cases.unusable.isEmpty || parts.count > 1 else {
@@ -39,7 +39,7 @@ struct PredictionSession {
   func explain() throws {
     let opened = try open()
     let engine = try arguments.makeEngine()
-    try checkDevice(of: engine)
+    try EngineArguments.check(arguments.device, of: engine)
     for stage in opened.previous + [opened] {
       try PredictionEstimate(stage, engine: engine).report(Console.print)
     }
@@ -59,17 +59,6 @@ struct PredictionSession {
       }
     }
     return try job.open()
-  }
-
-  private func checkDevice(of engine: any Engine) throws {
-    let device = arguments.device.uppercased()
-    let isKnown = engine.devices.contains { name in
-      name == device || [".", ":"].contains { name.hasPrefix(device + $0) } || device == "GPU" && name != "CPU"
-    }
-    guard !isKnown else { return }
-    throw Failure(
-      .engine, "\(engine.name) has no device \"\(arguments.device)\"",
-      hint: "it has \(engine.devices.joined(separator: ", "))")
   }
 
   private func describe(_ opened: PredictionJob.Opened) {

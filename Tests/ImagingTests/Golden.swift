@@ -76,13 +76,3 @@ extension Volume where Element == UInt8 {
       shape: shape, elements: (0..<shape.count).map { _ in (generator.next() >> 33) % 100 < percent ? 1 : 0 })
   }
 }
-
-/// CRC-32 as zlib computes it.
-func crc32(_ bytes: UnsafeRawBufferPointer) -> Int {
-  var crc: UInt32 = .max
-  for byte in bytes {
-    crc ^= UInt32(byte)
-    for _ in 0..<8 { crc = crc & 1 == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB8_8320 }
-  }
-  return Int(~crc)
-}

@@ -153,26 +153,3 @@ import Testing
     #expect(first.elements == [0, 0, 0, 0, 0, 0, 9, 9, 0, 0, 0, 0])
   }
 }
-
-extension Volume where Element == UInt8 {
-  /// The label map `make_morphology_golden.py` draws: cubes of background or of a label 1...number.
-  static func drawnCubes(seed: UInt64, shape: Shape3D, block: Int, permille: Int, number: Int) -> Volume {
-    var generator = SeededGenerator(seed: seed)
-    let cells = shape.axes.map { ($0 + block - 1) / block }
-    let labels = (0..<cells[0] * cells[1] * cells[2]).map { _ in
-      let draw = generator.next()
-      return (draw >> 33) % 1000 < permille ? UInt8(1 + (draw >> 13) % UInt64(number)) : 0
-    }
-    var map = Volume(shape: shape, repeating: 0)
-    for z in 0..<shape.z {
-      for y in 0..<shape.y {
-        for x in 0..<shape.x {
-          map[z, y, x] = labels[((z / block) * cells[1] + y / block) * cells[2] + x / block]
-        }
-      }
-    }
-    return map
-  }
-
-  var checksum: Int { elements.withUnsafeBytes { crc32($0) } }
-}

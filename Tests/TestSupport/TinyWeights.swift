@@ -119,7 +119,7 @@ public struct TinyNetwork {
 
   public init(seed: UInt64, classes: Int) { (self.seed, self.classes) = (seed, classes) }
 
-  private static let features = (fine: 6, coarse: 8)
+  static let features = (fine: 6, coarse: 8)
 
   static let architecture = """
     {"network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",

@@ -92,14 +92,4 @@ extension Volume where Element == UInt8 {
     }
     return map
   }
-
-  /// CRC-32 as zlib computes it.
-  var checksum: Int {
-    var crc: UInt32 = .max
-    for byte in elements {
-      crc ^= UInt32(byte)
-      for _ in 0..<8 { crc = crc & 1 == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB8_8320 }
-    }
-    return Int(~crc)
-  }
 }

@@ -50,4 +50,17 @@ void mt_dilate_packed(uint64_t *out, const uint64_t *row, const uint64_t *const 
 /// out = the bits of a row of `count` voxels that are set in its neighbours along the row and in four neighbouring rows too.
 void mt_erode_packed(uint64_t *out, const uint64_t *row, const uint64_t *const neighbours[4], size_t count);
 
+/// out = the bits of a row of `count` voxels grown by a ball.
+///
+/// The ball's rows come in groups, from those that reach the farthest along the row to those that reach the least. `rows` holds
+/// the neighbouring rows under them, group after group, NULL for one outside of the volume; `ends[g]` is the end of group g in
+/// it, and `steps[g]` by how much further it reaches than the next group, or than a single voxel. Before and behind `out`
+/// nothing is written.
+void mt_dilate_ball_packed(
+    uint64_t *out, const uint64_t *const *rows, const int32_t *ends, const int32_t *steps, size_t groups, size_t count);
+
+/// The same, shrunk by a ball; what lies outside of the volume counts as 0.
+void mt_erode_ball_packed(
+    uint64_t *out, const uint64_t *const *rows, const int32_t *ends, const int32_t *steps, size_t groups, size_t count);
+
 #endif

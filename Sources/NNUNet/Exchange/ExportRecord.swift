@@ -67,7 +67,7 @@ struct ExportRecord {
     document["mirroring_axes"] = Self.list(model.mirrorAxes)
     document["use_mirroring"] = .bool(!model.mirrorAxes.isEmpty)
     document["step_size"] = .double(0.5)
-    document["use_gaussian"] = .bool(true)
+    document["use_gaussian"] = .bool(model.usesGaussian)
     document["folds"] = .array(model.folds.map(JSON.string))
     document["trainer"] = .string(model.trainerName)
     for (key, value) in more { document[key] = value }

@@ -27,6 +27,29 @@ public enum ExportedModel {
     return try locating(place) { try known.model(file, input, output) }
   }
 
+  /// Whether a path names the document (JSON or INI) that describes an ONNX file.
+  public static func isDescription(_ path: String) -> Bool {
+    Path.isFile(path) && (path.hasSuffix(".json") || path.hasSuffix(".ini"))
+  }
+
+  /// The ONNX file that a document describes: the one it names, in the folder it names or beside the document, or the one
+  /// beside it with the document's own name.
+  ///
+  /// Throws `missingInput` when there is none, and `badInput` when the document cannot be read.
+  public static func file(describedBy path: String) throws -> String {
+    let (folder, name) = Path.split(path)
+    let stem = name.hasSuffix(".ini") ? name.dropLast(4) : name.dropLast(5)
+    let named = try ModelDescription.read(path).json["model_path"]?.string
+    let candidates = [named, named.map { Path.join(folder, $0) }, named.map { Path.join(folder, Path.split($0).name) }]
+    let all = candidates.compactMap(\.self) + [Path.join(folder, "\(stem).onnx")]
+    guard let found = all.first(where: { isModelFile($0) && Path.isFile($0) }) else {
+      throw Failure(
+        .missingInput, "there is no ONNX file beside this description", file: path,
+        hint: "put \(named.map { Path.split($0).name } ?? "\(stem).onnx") beside it")
+    }
+    return found
+  }
+
   private static func own(_ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port) throws -> TrainedModel {
     func json(_ key: String) throws -> JSON {
       guard let text = file.metadata[key] else { throw Failure(.badInput, "does not hold \"\(key)\"") }

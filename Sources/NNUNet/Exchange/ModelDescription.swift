@@ -55,9 +55,6 @@ struct ModelDescription {
         .badInput, "asks for the orientation \(json["orientation"]?.string ?? ""), which is not supported",
         hint: "networks are given images as their files hold them")
     }
-    guard json["use_gaussian"]?.bool ?? true else {
-      throw Failure(.badInput, "asks for patches without Gaussian weights, which is not supported")
-    }
     let rank = input.shape.count - 2
     let axes = json["mirroring_axes"]?.ints ?? (json["use_mirroring"]?.bool == true ? Array(0..<rank) : [])
     let isWhole = json["plans"]?.object != nil && json["dataset"]?.object != nil
@@ -71,6 +68,7 @@ struct ModelDescription {
       throw Failure(
         .badInput, "\"num_class\" is \(count), but there are \(model.dataset.labels.outputCount) labels and background")
     }
+    model.usesGaussian = json["use_gaussian"]?.bool ?? true
     if let step = json["step_size"]?.double {
       guard step >= 0.001, step <= 1 else {
         throw Failure(.badInput, "\"step_size\" is \(step), not above 0 and up to 1")

@@ -71,3 +71,10 @@ struct LegacyPostprocessing: Sendable, Equatable {
     return .uint8(volume)
   }
 }
+
+extension TrainedModel {
+  /// The labels after the postprocessing that is part of a model of nnU-Net v1; as they are for other models.
+  public func postprocessed(_ labels: LabelMap, record: PreparationRecord) -> LabelMap {
+    legacy?.postprocessing?.apply(to: labels, spacing: record.originalSpacing) ?? labels
+  }
+}

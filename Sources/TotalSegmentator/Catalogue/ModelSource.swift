@@ -28,7 +28,7 @@ public struct LicenseServer: Sendable, Equatable {
 
 extension ModelSource {
   /// Throws `badInput` naming file and key.
-  init(id: String, reading node: CatalogueNode, releases: String?) throws {
+  init(id: String, reading node: LocatedJSON, releases: String?) throws {
     _ = try node.members(known: ["folder", "url", "release", "sizeHint", "sha256", "licenseTask"])
     self.id = id
     let folderNode = try node.required("folder")

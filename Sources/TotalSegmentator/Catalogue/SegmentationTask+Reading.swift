@@ -8,7 +8,7 @@ extension SegmentationTask {
   ]
 
   /// Reads all of a task but those steps that other tasks are needed for. Throws `badInput` naming file and key.
-  init(name: String, reading node: CatalogueNode, roughModels: [String: RoughModel]) throws {
+  init(name: String, reading node: LocatedJSON, roughModels: [String: RoughModel]) throws {
     _ = try node.members(known: Self.keys)
     guard name.utf8.allSatisfy({ $0 > 0x20 && $0 != UInt8(ascii: "/") }), !name.isEmpty else {
       throw node.wrong("this is no name for a task: spaces and slashes cannot be part of it")
@@ -39,7 +39,7 @@ extension TaskVariant {
   private static let networkKeys = ["trainer", "plans", "smallPlans", "configuration", "folds"]
 
   /// - Parameter labels: How many labels the networks find together.
-  init(reading node: CatalogueNode, labels: Int) throws {
+  init(reading node: LocatedJSON, labels: Int) throws {
     _ = try node.members(known: ["spacing", "patchStep", "dataset", "parts"] + Self.networkKeys)
     spacing = try node["spacing"].map(Self.spacing)
     step = try node["patchStep"]?.length() ?? 0.5
@@ -62,9 +62,9 @@ extension TaskVariant {
 
   /// A part; what it does not say itself stands in `outer`.
   private static func part(
-    _ node: CatalogueNode, around outer: CatalogueNode, classes: Int, offset: Int
+    _ node: LocatedJSON, around outer: LocatedJSON, classes: Int, offset: Int
   ) throws -> TaskPart {
-    func setting(_ key: String) -> CatalogueNode? { node[key] ?? outer[key] }
+    func setting(_ key: String) -> LocatedJSON? { node[key] ?? outer[key] }
     return TaskPart(
       dataset: try node.required("dataset").integer(0...99999),
       trainer: try setting("trainer")?.name() ?? "nnUNetTrainer",
@@ -74,14 +74,14 @@ extension TaskVariant {
   }
 
   /// `"all"` is nil: every fold there is.
-  private static func folds(_ node: CatalogueNode) throws -> [Int]? {
+  private static func folds(_ node: LocatedJSON) throws -> [Int]? {
     if node.value.string == "all" { return nil }
     guard let folds = node.value.ints, !folds.isEmpty, folds.allSatisfy({ $0 >= 0 }), Set(folds).count == folds.count
     else { throw node.wrong("a list of fold numbers or \"all\" was expected") }
     return folds
   }
 
-  private static func spacing(_ node: CatalogueNode) throws -> Vector3D {
+  private static func spacing(_ node: LocatedJSON) throws -> Vector3D {
     guard node.value.array != nil else {
       let length = try node.length()
       return Vector3D(length, length, length)
@@ -93,14 +93,14 @@ extension TaskVariant {
 }
 
 extension RoughModel {
-  init(reading node: CatalogueNode) throws {
+  init(reading node: LocatedJSON) throws {
     _ = try node.members(known: ["task", "variant", "robust"])
     task = try node.required("task").string()
     variant = try node.required("variant").choice(Choice.self)
     robust = try node["robust"]?.choice(Choice.self) ?? variant
   }
 
-  static func named(_ node: CatalogueNode, in models: [String: RoughModel]) throws -> RoughModel {
+  static func named(_ node: LocatedJSON, in models: [String: RoughModel]) throws -> RoughModel {
     let name = try node.string()
     guard let model = models[name] else {
       throw node.wrong(
@@ -111,7 +111,7 @@ extension RoughModel {
 }
 
 extension TaskCrop {
-  init(reading node: CatalogueNode, roughModels: [String: RoughModel]) throws {
+  init(reading node: LocatedJSON, roughModels: [String: RoughModel]) throws {
     _ = try node.members(known: ["rois", "model", "robust", "margin"])
     rois = try node.required("rois").names()
     guard !rois.isEmpty else { throw node.wrong("at least one class was expected in \"rois\"") }

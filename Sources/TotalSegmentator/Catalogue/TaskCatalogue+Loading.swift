@@ -14,7 +14,7 @@ extension TaskCatalogue {
     let bytes = mt_task_catalogue(&size)
     var catalogue = TaskCatalogue()
     let document = try JSON(parsing: Array(UnsafeBufferPointer(start: bytes, count: size)))
-    try catalogue.add(CatalogueNode(file: "built-in tasks.json", document: document))
+    try catalogue.add(LocatedJSON(file: "built-in tasks.json", document: document))
     return catalogue
   }
 
@@ -33,7 +33,7 @@ extension TaskCatalogue {
   ) throws -> TaskCatalogue {
     var catalogue = try builtIn()
     for path in try userFiles(paths, environment) {
-      try catalogue.add(CatalogueNode(file: path, document: JSON.read(path)))
+      try catalogue.add(LocatedJSON(file: path, document: JSON.read(path)))
     }
     return catalogue
   }

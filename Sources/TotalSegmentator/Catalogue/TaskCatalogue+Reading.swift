@@ -7,7 +7,7 @@ extension TaskCatalogue {
   ]
 
   /// Adds what a file holds. Throws `badInput` naming file and key.
-  mutating func add(_ document: CatalogueNode) throws {
+  mutating func add(_ document: LocatedJSON) throws {
     _ = try document.members(known: Self.keys)
     if let format = document["format"], format.value.int != 1 {
       throw format.wrong("this version of Microtome reads format 1")
@@ -47,7 +47,7 @@ extension TaskCatalogue {
     try addDownloads(document)
   }
 
-  private mutating func addDatasets(_ document: CatalogueNode) throws {
+  private mutating func addDatasets(_ document: LocatedJSON) throws {
     let releases = try document["releases"]?.string()
     for (id, node) in try document["datasets"]?.members() ?? [] {
       let source = try ModelSource(id: id, reading: node, releases: releases)
@@ -63,7 +63,7 @@ extension TaskCatalogue {
     }
   }
 
-  private mutating func addDownloads(_ document: CatalogueNode) throws {
+  private mutating func addDownloads(_ document: LocatedJSON) throws {
     for (name, node) in try document["downloads"]?.members() ?? [] {
       let ids = try node.elements().map { element -> String in
         let id = element.value.int.map(String.init) ?? element.value.string ?? ""
@@ -75,7 +75,7 @@ extension TaskCatalogue {
     }
   }
 
-  private static func colours(_ node: CatalogueNode) throws -> [SIMD3<UInt8>] {
+  private static func colours(_ node: LocatedJSON) throws -> [SIMD3<UInt8>] {
     let colours = try node.elements().map { element -> SIMD3<UInt8> in
       let parts = try element.elements().map { UInt8(try $0.integer(0...255)) }
       guard parts.count == 3 else { throw element.wrong("red, green and blue were expected") }
@@ -85,7 +85,7 @@ extension TaskCatalogue {
     return colours
   }
 
-  private func checkReferences(of task: SegmentationTask, at node: CatalogueNode) throws {
+  private func checkReferences(of task: SegmentationTask, at node: LocatedJSON) throws {
     for (choice, variant) in task.variants {
       for part in variant.parts where !sources.contains(where: { $0.id == String(part.dataset) }) {
         throw (node[choice.rawValue] ?? node).wrong(
@@ -103,7 +103,7 @@ extension TaskCatalogue {
   }
 
   /// Throws when a task could not be run without running itself first.
-  private func refuseCycle(through name: String, at node: CatalogueNode) throws {
+  private func refuseCycle(through name: String, at node: LocatedJSON) throws {
     var reached = Set<String>()
     var next = [name]
     while let current = next.popLast() {
@@ -116,7 +116,7 @@ extension TaskCatalogue {
   }
 
   /// Throws unless a rough model's task exists and has all of these classes.
-  func checkRegions(_ rois: [String], of model: RoughModel, at node: CatalogueNode) throws {
+  func checkRegions(_ rois: [String], of model: RoughModel, at node: LocatedJSON) throws {
     guard let rough = tasks.first(where: { $0.name == model.task }) else {
       throw node.wrong("the rough model's task \(model.task) does not exist")
     }

@@ -2,11 +2,11 @@ import Basics
 
 extension TaskCatalogue {
   /// The steps that a task lists. Throws `badInput` naming file and key.
-  func steps(of task: SegmentationTask, reading node: CatalogueNode) throws -> [TaskStep] {
+  func steps(of task: SegmentationTask, reading node: LocatedJSON) throws -> [TaskStep] {
     try node["steps"]?.elements().map { try step($0, of: task) } ?? []
   }
 
-  private func step(_ node: CatalogueNode, of task: SegmentationTask) throws -> TaskStep {
+  private func step(_ node: LocatedJSON, of task: SegmentationTask) throws -> TaskStep {
     func only(_ keys: String...) throws { _ = try node.members(known: ["step"] + keys) }
     let kind = try node.required("step")
     switch kind.value.string {
@@ -52,7 +52,7 @@ extension TaskCatalogue {
     }
   }
 
-  private static func label(_ node: CatalogueNode, of task: SegmentationTask) throws -> Int {
+  private static func label(_ node: LocatedJSON, of task: SegmentationTask) throws -> Int {
     let name = try node.string()
     guard let label = task.label(of: name) else {
       throw node.wrong(

@@ -1,13 +1,14 @@
-import Basics
-
-/// A value of a catalogue's JSON that knows where it stands, so that every complaint names the file and the key.
-struct CatalogueNode {
-  let file: String
+/// A value of a JSON document that knows where it stands, so that every complaint names the file and the key.
+///
+/// Every function throws `badInput` when the value is not what was expected.
+public struct LocatedJSON: Sendable {
+  public let file: String
   /// As `tasks.liver.fast.spacing`; empty for the document.
-  let key: String
-  let value: JSON
+  public let key: String
+  public let value: JSON
 
-  init(file: String, document: JSON) {
+  /// A whole document.
+  public init(file: String, document: JSON) {
     self.init(file: file, key: "", value: document)
   }
 
@@ -16,12 +17,12 @@ struct CatalogueNode {
   }
 
   /// `badInput` at this place.
-  func wrong(_ what: String, hint: String? = nil) -> Failure {
+  public func wrong(_ what: String, hint: String? = nil) -> Failure {
     Failure(.badInput, key.isEmpty ? what : "\(key): \(what)", file: file, hint: hint)
   }
 
   /// The members of an object. Throws `badInput` for other values and, when `known` is given, for other keys.
-  func members(known: [String]? = nil) throws -> [(name: String, node: CatalogueNode)] {
+  public func members(known: [String]? = nil) throws -> [(name: String, node: LocatedJSON)] {
     guard let object = value.object else { throw wrong("an object {...} was expected") }
     if let known, let other = object.keys.first(where: { !known.contains($0) }) {
       throw wrong(
@@ -32,28 +33,28 @@ struct CatalogueNode {
   }
 
   /// The member called `name`, or nil.
-  subscript(name: String) -> CatalogueNode? { value[name].map { child(name, $0) } }
+  public subscript(name: String) -> LocatedJSON? { value[name].map { child(name, $0) } }
 
   /// The member called `name`; throws `badInput` when there is none.
-  func required(_ name: String) throws -> CatalogueNode {
+  public func required(_ name: String) throws -> LocatedJSON {
     guard let node = self[name] else { throw wrong("the key \"\(name)\" is missing") }
     return node
   }
 
   /// The elements of a list.
-  func elements() throws -> [CatalogueNode] {
+  public func elements() throws -> [LocatedJSON] {
     guard let array = value.array else { throw wrong("a list [...] was expected") }
-    return array.enumerated().map { CatalogueNode(file: file, key: "\(key)[\($0)]", value: $1) }
+    return array.enumerated().map { LocatedJSON(file: file, key: "\(key)[\($0)]", value: $1) }
   }
 
   /// A string that is not empty.
-  func string() throws -> String {
+  public func string() throws -> String {
     guard let text = value.string, !text.isEmpty else { throw wrong("a text was expected") }
     return text
   }
 
   /// A string that can be part of a file's name.
-  func name() throws -> String {
+  public func name() throws -> String {
     let text = try string()
     guard !text.contains("/"), !text.hasPrefix("."), !text.unicodeScalars.contains(where: { $0.value < 0x20 }) else {
       throw wrong("\"\(text)\" cannot be part of a file name")
@@ -61,12 +62,14 @@ struct CatalogueNode {
     return text
   }
 
-  func bool() throws -> Bool {
+  /// True or false.
+  public func bool() throws -> Bool {
     guard let flag = value.bool else { throw wrong("true or false was expected") }
     return flag
   }
 
-  func integer(_ range: ClosedRange<Int>) throws -> Int {
+  /// A whole number of a range.
+  public func integer(_ range: ClosedRange<Int>) throws -> Int {
     guard let number = value.int, range.contains(number) else {
       throw wrong("a whole number from \(range.lowerBound) to \(range.upperBound) was expected")
     }
@@ -74,7 +77,7 @@ struct CatalogueNode {
   }
 
   /// A number above zero, or also zero itself.
-  func length(orZero: Bool = false) throws -> Double {
+  public func length(orZero: Bool = false) throws -> Double {
     guard let number = value.double, number.isFinite, number > 0 || orZero && number == 0 else {
       throw wrong("a number \(orZero ? "of at least" : "above") 0 was expected")
     }
@@ -82,7 +85,7 @@ struct CatalogueNode {
   }
 
   /// One of the raw values of `Choice`.
-  func choice<Choice: RawRepresentable<String> & CaseIterable>(_: Choice.Type) throws -> Choice {
+  public func choice<Choice: RawRepresentable<String> & CaseIterable>(_: Choice.Type) throws -> Choice {
     guard let choice = value.string.flatMap(Choice.init(rawValue:)) else {
       let allowed = Choice.allCases.map { "\"\($0.rawValue)\"" }
       throw wrong("one of \(allowed.joined(separator: ", ")) was expected")
@@ -91,7 +94,7 @@ struct CatalogueNode {
   }
 
   /// A list of different names.
-  func names() throws -> [String] {
+  public func names() throws -> [String] {
     var seen = Set<String>()
     return try elements().map { element in
       let name = try element.name()
@@ -100,7 +103,7 @@ struct CatalogueNode {
     }
   }
 
-  private func child(_ name: String, _ value: JSON) -> CatalogueNode {
-    CatalogueNode(file: file, key: key.isEmpty ? name : "\(key).\(name)", value: value)
+  private func child(_ name: String, _ value: JSON) -> LocatedJSON {
+    LocatedJSON(file: file, key: key.isEmpty ? name : "\(key).\(name)", value: value)
   }
 }
