@@ -2,17 +2,12 @@ import ArgumentParser
 import Basics
 import Engines
 
-/// Which engine runs networks, and how.
+/// Which engine runs networks, and how. Devices are each command's own matter: its original has names for them.
 struct EngineArguments: ParsableArguments {
-  @Option(
-    name: [.customLong("device", withSingleDash: true), .customLong("device")],
-    help: "cpu, gpu, or a device that 'microtome engines' lists.")
-  var device = "cpu"
-
   @Option(name: .customLong("engine-path"), help: "The engine's library, or the folder it lies in.")
   var enginePath: String?
 
-  @Option(help: "The engine that runs the network; 'microtome engines' lists them.")
+  @Option(help: "The engine that runs networks; 'microtome engines' lists them.")
   var engine: String?
 
   @Option(help: "The arithmetic: auto, fp32, bf16 or fp16.")
@@ -28,21 +23,27 @@ struct EngineArguments: ParsableArguments {
     if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
   }
 
-  /// The engine asked for, or the fastest there is. Throws `engine` when it lacks the device.
+  /// The engine asked for, or the fastest there is. Throws `engine` when there is none.
   func makeEngine() throws -> any Engine {
-    let found = try EngineRegistry(search: EngineSearch(explicitPath: enginePath)).engine(named: engine)
-    try Self.check(device, of: found)
-    return found
+    try EngineRegistry(search: EngineSearch(explicitPath: enginePath)).engine(named: engine)
   }
 
-  var compileOptions: CompileOptions {
+  /// The same; throws `engine` when it lacks a device too.
+  func makeEngine(with device: String) throws -> any Engine {
+    let engine = try makeEngine()
+    try Self.check(device, of: engine)
+    return engine
+  }
+
+  /// - Parameter device: as the engine calls it.
+  func compileOptions(device: String) -> CompileOptions {
     CompileOptions(
-      device: device.uppercased(), precision: precision, threads: threads,
+      device: device, precision: precision, threads: threads,
       cacheFolder: withoutCache ? nil : EngineSearch().dataFolder.map { Path.join($0, "compiled") })
   }
 
   /// Throws `engine` when an engine does not have a device.
-  static func check(_ device: String, of engine: any Engine) throws {
+  private static func check(_ device: String, of engine: any Engine) throws {
     let wanted = device.uppercased()
     let isKnown = engine.devices.contains { name in
       name == wanted || [".", ":"].contains { name.hasPrefix(wanted + $0) } || wanted == "GPU" && name != "CPU"
@@ -52,3 +53,5 @@ struct EngineArguments: ParsableArguments {
       .engine, "\(engine.name) has no device \"\(device)\"", hint: "it has \(engine.devices.joined(separator: ", "))")
   }
 }
+
+extension Precision: ExpressibleByArgument {}

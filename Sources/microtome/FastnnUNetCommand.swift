@@ -39,6 +39,11 @@ struct FastnnUNetCommand: ParsableCommand {
   @Flag(name: .customLong("continue_prediction"), help: "Leave out cases whose output exists.")
   var continues = false
 
+  @Option(
+    name: [.customLong("device", withSingleDash: true), .customLong("device")],
+    help: "cpu, gpu, or a device that 'microtome engines' lists.")
+  var device = "cpu"
+
   @OptionGroup var engine: EngineArguments
 
   @Flag(name: .customLong("verbose"), help: "Say more.")
@@ -59,10 +64,10 @@ struct FastnnUNetCommand: ParsableCommand {
     let opened = try OpenedMode(mode, subsegmentation: withSubsegmentation)
     let cases = try ModeCase.find(
       at: inputs, output: output, mode: mode.name, channels: opened.channelCount, reader: opened.reader)
-    let engine = try engine.makeEngine()
+    let engine = try engine.makeEngine(with: device)
     describe(opened)
     var options = ModeRun.Options()
-    options.compile = self.engine.compileOptions
+    options.compile = self.engine.compileOptions(device: device.uppercased())
     options.step = step
     options.disablesMirroring = disablesMirroring
     options.continues = continues

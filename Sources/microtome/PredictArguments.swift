@@ -1,6 +1,5 @@
 import ArgumentParser
 import Basics
-import Engines
 import NNUNet
 
 #if canImport(Glibc)
@@ -70,32 +69,13 @@ struct PredictArguments: ParsableArguments {
   @Flag(name: .customLong("not_on_device"), help: "Accepted for nnU-Net's sake: memory is bounded here anyway.")
   var notOnDevice = false
 
-  @Option(name: .customLong("engine-path"), help: "The engine's library, or the folder it lies in.")
-  var enginePath: String?
-
-  @Option(help: "The engine that runs the network; 'microtome engines' lists them.")
-  var engine: String?
-
-  @Option(help: "The arithmetic: auto, fp32, bf16 or fp16.")
-  var precision = Precision.auto
-
-  @Option(help: "The number of threads. (default: all cores)")
-  var threads: Int?
-
-  @Flag(name: .customLong("no-cache"), help: "Do not keep compiled networks for the next run.")
-  var withoutCache = false
+  @OptionGroup var engine: EngineArguments
 
   func validate() throws {
     // A thousandth of a patch is less than a voxel; nothing lies between two such steps.
     guard step >= 0.001, step <= 1 else {
       throw ValidationError("-step_size is \(step); it must be at least 0.001 and at most 1")
     }
-    if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
-  }
-
-  /// The engine asked for, or the fastest there is.
-  func makeEngine() throws -> any Engine {
-    try EngineRegistry(search: EngineSearch(explicitPath: enginePath)).engine(named: engine)
   }
 
   /// The folds asked for; by default those nnU-Net takes.
@@ -109,9 +89,7 @@ struct PredictArguments: ParsableArguments {
     options.saveProbabilities = saveProbabilities
     options.continues = continues
     options.previousStageFolder = previousStage
-    options.compile = CompileOptions(
-      device: device.uppercased(), precision: precision, threads: threads,
-      cacheFolder: withoutCache ? nil : EngineSearch().dataFolder.map { Path.join($0, "compiled") })
+    options.compile = engine.compileOptions(device: device.uppercased())
     options.record.partCount = partCount
     options.record.part = part
     options.record.preprocessingProcesses = preprocessingProcesses
@@ -119,8 +97,6 @@ struct PredictArguments: ParsableArguments {
     return options
   }
 }
-
-extension Precision: ExpressibleByArgument {}
 
 /// The environment's variables by name.
 enum Environment {

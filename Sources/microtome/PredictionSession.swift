@@ -16,8 +16,7 @@ struct PredictionSession {
   func run() throws {
     Interruption.watch()
     let opened = try open()
-    let engine = try arguments.makeEngine()
-    try EngineArguments.check(arguments.device, of: engine)
+    let engine = try arguments.engine.makeEngine(with: arguments.device)
     describe(opened)
     let cases = opened.cases.cases
     guard !cases.isEmpty || !opened.cases.unusable.isEmpty || parts.count > 1 else {
@@ -38,8 +37,7 @@ struct PredictionSession {
   /// Prints the plan of the run for each case.
   func explain() throws {
     let opened = try open()
-    let engine = try arguments.makeEngine()
-    try EngineArguments.check(arguments.device, of: engine)
+    let engine = try arguments.engine.makeEngine(with: arguments.device)
     for stage in opened.previous + [opened] {
       try PredictionEstimate(stage, engine: engine).report(Console.print)
     }

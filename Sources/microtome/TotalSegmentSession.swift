@@ -18,8 +18,7 @@ struct TotalSegmentSession {
     let catalogue = try arguments.catalogue()
     let folders = TotalSegmentatorFolders(weights: arguments.weightsFolder)
     try checkLicense(catalogue, folders)
-    let engine = try EngineRegistry(search: EngineSearch(explicitPath: arguments.enginePath))
-      .engine(named: arguments.engine)
+    let engine = try arguments.engine.makeEngine()
     let progress = TaskProgress(
       caseCount: cases.count, isQuiet: arguments.isQuiet, isVerbose: arguments.isVerbose)
     let run = try TaskRun(
@@ -87,9 +86,7 @@ struct TotalSegmentSession {
     options.keepsModelGrid = arguments.keepsModelGrid && !arguments.higherOrder
     options.usesLegacyOrder = arguments.usesLegacyOrder
     options.probabilitiesPath = arguments.probabilities
-    options.compile = CompileOptions(
-      device: try device(of: engine), precision: arguments.precision, threads: arguments.threads,
-      cacheFolder: arguments.withoutCache ? nil : EngineSearch().dataFolder.map { Path.join($0, "compiled") })
+    options.compile = arguments.engine.compileOptions(device: try device(of: engine))
     return options
   }
 

@@ -217,20 +217,7 @@ struct TotalSegmentArguments: ParsableArguments {
   @Option(name: .customLong("tasks"), help: "A JSON file with further tasks.")
   var taskFile: String?
 
-  @Option(name: .customLong("engine-path"), help: "The engine's library, or the folder it lies in.")
-  var enginePath: String?
-
-  @Option(help: "The engine that runs the networks; 'microtome engines' lists them.")
-  var engine: String?
-
-  @Option(help: "The arithmetic: auto, fp32, bf16 or fp16.")
-  var precision = Precision.auto
-
-  @Option(help: "The number of threads. (default: all cores)")
-  var threads: Int?
-
-  @Flag(name: .customLong("no-cache"), help: "Do not keep compiled networks for the next run.")
-  var withoutCache = false
+  @OptionGroup var engine: EngineArguments
 
   /// The built-in tasks and the user's.
   func catalogue() throws -> TaskCatalogue {
@@ -243,7 +230,6 @@ struct TotalSegmentArguments: ParsableArguments {
   }
 
   func validate() throws {
-    if let threads, threads < 1 { throw ValidationError("--threads is \(threads); at least one is needed") }
     if higherOrder, legacyHigherOrder {
       throw ValidationError("--higher_order_resampling and its LEGACY form exclude each other")
     }
