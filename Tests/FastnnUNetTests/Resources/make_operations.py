@@ -6,6 +6,7 @@ Run: python make_operations.py (scipy 1.17.1, connected-components-3d 4)
 import itertools
 import json
 import pathlib
+import sys
 import zlib
 
 import cc3d
@@ -13,25 +14,8 @@ import numpy as np
 from scipy import ndimage
 
 FOLDER = pathlib.Path(__file__).parent
-
-
-def splitmix(seed, count):
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.arange(1, count + 1, dtype=np.uint64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-
-def label_map(seed, shape, block, permille, number):
-    """Cubes of block^3 voxels; each is background or one of the labels 1...number."""
-    cells = [-(-n // block) for n in shape]
-    draws = splitmix(seed, int(np.prod(cells)))
-    used = (draws >> np.uint64(33)) % np.uint64(1000) < np.uint64(permille)
-    labels = np.where(used, 1 + (draws >> np.uint64(13)) % np.uint64(number), 0).astype(np.uint8).reshape(cells)
-    for axis in range(3):
-        labels = np.repeat(labels, block, axis=axis)
-    return np.ascontiguousarray(labels[: shape[0], : shape[1], : shape[2]])
+sys.path.append(str(FOLDER.parents[1]))
+from drawing import label_map
 
 
 def ball(radius, spacing):

@@ -5,6 +5,7 @@ Run: python make_golden.py (nnunetv2 2.8, scikit-image 0.26, scipy 1.17, batchge
 """
 import json
 import pathlib
+import sys
 
 import numpy as np
 from nnunetv2.preprocessing.cropping.cropping import create_nonzero_mask
@@ -13,14 +14,8 @@ from nnunetv2.preprocessing.resampling.resample_torch import resample_torch_forn
 from scipy import ndimage
 
 FOLDER = pathlib.Path(__file__).parent
-
-
-def splitmix(seed, count):
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.arange(1, count + 1, dtype=np.uint64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+sys.path.append(str(FOLDER.parents[1]))
+from drawing import splitmix
 
 
 def intensities(seed, shape):

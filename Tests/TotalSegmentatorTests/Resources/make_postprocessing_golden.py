@@ -5,6 +5,7 @@ Run: python make_postprocessing_golden.py (TotalSegmentator 2.18)
 """
 import json
 import pathlib
+import sys
 import zlib
 
 import nibabel
@@ -13,14 +14,8 @@ from totalsegmentator import postprocessing
 from totalsegmentator.map_to_binary import class_map
 
 FOLDER = pathlib.Path(__file__).parent
-
-
-def splitmix(seed, count):
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * np.arange(1, count + 1, dtype=np.uint64)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
+sys.path.append(str(FOLDER.parents[1]))
+from drawing import splitmix
 
 
 def boxes(seed, shape, count, labels):
