@@ -127,12 +127,22 @@ import Testing
     _ = try whole.run(
       trainingEngine: { ReferenceEngine() }, inferenceEngine: { ReferenceEngine() }, report: { _ in })
     let teacher = try #require(whole.teachers?.networks.first)
-    #expect(!teacher.weights.isEmpty && Set(whole.training.inherited.keys) == Set(teacher.weights.keys))
-    for (name, tensor) in teacher.weights { #expect(whole.training.inherited[name]?.floats() == tensor.floats()) }
+    let inherited = try whole.training.inherited()
+    #expect(!teacher.weights.isEmpty && Set(inherited.keys) == Set(teacher.weights.keys))
+    for (name, tensor) in teacher.weights { #expect(inherited[name]?.floats() == tensor.floats()) }
     #expect(try failure { ($0.alpha, $0.design.reduction) = (0, 1) }?.message.contains("init \"teacher\"") == true)
     options.design.reduction = 4
     options.suffix = "narrow"
     try run(options)
+    // "Go on, if there is something to go on with" begins in the same way.
+    options.training.continues = true
+    options.suffix = "again"
+    try run(options)
+    let ends = try ["_narrow", "_again"].map { suffix in
+      try TorchCheckpoint.open(model(suffix) + "/fold_0/checkpoint_final.pth").networkWeights
+    }
+    for name in ends[0].names { #expect(ends[1][name]?.floats() == ends[0][name]?.floats(), "\(name)") }
+    options.suffix = "narrow"
     // A run that is continued began as it began; without a wish, a student of like form begins as the teacher.
     options.beginning = nil
     options.training.continues = true

@@ -103,20 +103,21 @@ public struct DistillationRun {
       try record.write(to: training.foldFolder)
       let onCPU = training.options.compile.device == "CPU"
       try guide(engine: onCPU ? engine : trainer, report)
-      try inherit(report)
+      inherit(report)
       try training.train(trainer, report)
       training.guidance = Shared(nil)
     }
     return try judge(engine, report)
   }
 
-  /// Lets the student begin as a part of the first teacher, if that is asked for.
-  private mutating func inherit(_ report: (TrainingEvent) -> Void) throws {
-    guard options.beginning == .teacher, !options.training.continues, let teacher = teachers?.networks.first else {
-      return
+  /// Lets the student begin as a part of the first teacher, if that is asked for and no checkpoint is gone on from.
+  private mutating func inherit(_ report: @escaping @Sendable (TrainingEvent) -> Void) {
+    guard options.beginning == .teacher, let teacher = teachers?.networks.first else { return }
+    let graph = training.task.graph
+    training.inherited = {
+      report(.note("the student begins with the first teacher's most important channels"))
+      return try teacher.narrowed(to: graph)
     }
-    training.inherited = try teacher.narrowed(to: training.task.graph)
-    report(.note("the student begins with the first teacher's most important channels"))
   }
 
   /// Readies the teachers, unless they have no say.

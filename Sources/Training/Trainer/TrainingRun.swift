@@ -21,7 +21,7 @@ public struct TrainingRun: Sendable {
   /// What guides the training beside the labels.
   var guidance: Shared<(any TrainingGuidance)?> = Shared(nil)
   /// Parameters that a new training begins with instead of random ones.
-  var inherited: [String: Tensor] = [:]
+  var inherited: @Sendable () throws -> [String: Tensor] = { [:] }
 
   /// Looks everything up; writes nothing but a missing `splits_final.json`.
   ///
@@ -189,7 +189,7 @@ public struct TrainingRun: Sendable {
     }
     let seed = options.seed ?? checkpoint?.position?.seed ?? UInt64.random(in: 0..<1 << 53)
     var parameters = try checkpoint?.parameters ?? ParameterInitialization.parameters(of: task.graph, seed: seed)
-    if checkpoint == nil { parameters.merge(inherited) { $1 } }
+    if checkpoint == nil { parameters.merge(try inherited()) { $1 } }
     if let weights = options.pretrainedWeights {
       parameters = try TrainingCheckpoint.pretrained(weights, graph: task.graph, fresh: parameters)
     }
