@@ -3,8 +3,9 @@
 processor, and prints a table: seconds of an iteration with everything around it (augmentation, losses, clipping, the
 step), and the mean foreground Dice of the final validation.
 
-The seconds are those of the last epoch as each tool writes them into its log, by its batches, so that start-up does
-not count. Both train in single precision on all cores.
+The seconds are those of epochs as each tool writes them into its log, by their batches. The first epoch of each training
+is left out, so that start-up does not count; of the others, from all seeds together, the median is taken, because the
+tools take turns on a machine that may not be steady. Both train in single precision on all cores.
 
     python3 -m venv /tmp/rival && /tmp/rival/bin/pip install torch nnunetv2
     Benchmarks/train.py --rival /tmp/rival --preprocessed nnUNet_preprocessed --dataset 4 --seeds 0,1,2
@@ -63,13 +64,15 @@ def main():
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--validation-iterations", type=int, default=1)
-    parser.add_argument("--seeds", default="0", help="one training of each tool for each; the medians count")
+    parser.add_argument("--seeds", default="0", help="one training of each tool for each")
     parser.add_argument("--no-validation", action="store_true", help="only times, no Dice")
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()
     folders = glob.glob(str(arguments.preprocessed / f"Dataset{int(arguments.dataset):03d}_*"))
     if len(folders) != 1:
         sys.exit(f"no dataset {arguments.dataset} in {arguments.preprocessed}")
+    if arguments.epochs < 2:
+        sys.exit("the first epoch does not count: at least two are needed")
     batches = arguments.iterations + arguments.validation_iterations
     rows = []
     for seed in arguments.seeds.split(","):
@@ -91,17 +94,19 @@ def main():
                          "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", "fp32",
                          "--seed", seed, "--epochs", arguments.epochs, "--iterations-per-epoch", arguments.iterations,
                          "--validation-iterations", arguments.validation_iterations], environment)
-                rows.append((tool, seed, epoch_times(work / "results")[-1] / batches, dice(work / "results")))
-                print(f"{tool}, seed {seed}: {rows[-1][2]:.2f} s an iteration, Dice {rows[-1][3]:.4f}", flush=True)
+                times = [time / batches for time in epoch_times(work / "results")[1:]]
+                rows.append((tool, times, dice(work / "results")))
+                seconds = " ".join(f"{time:.2f}" for time in times)
+                print(f"{tool}, seed {seed}: {seconds} s an iteration, Dice {rows[-1][2]:.4f}", flush=True)
     print("| tool | s an iteration | mean foreground Dice |")
     print("|---|---|---|")
-    times = {}
+    medians = {}
     for tool in ("nnU-Net", "microtome"):
         own = [row for row in rows if row[0] == tool]
-        times[tool] = statistics.median(row[2] for row in own)
-        scores = ", ".join(f"{row[3]:.4f}" for row in own)
-        print(f"| {tool} | {times[tool]:.2f} | {scores} |")
-    print(f"microtome is {times['nnU-Net'] / times['microtome']:.2f} times as fast")
+        medians[tool] = statistics.median(time for row in own for time in row[1])
+        scores = ", ".join(f"{row[2]:.4f}" for row in own)
+        print(f"| {tool} | {medians[tool]:.2f} | {scores} |")
+    print(f"microtome is {medians['nnU-Net'] / medians['microtome']:.2f} times as fast")
 
 
 main()
