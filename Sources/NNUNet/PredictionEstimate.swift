@@ -37,7 +37,7 @@ public struct PredictionEstimate {
     line("network  \(network.graph.name), \(cost)")
     line(
       "engine   \(engine.name) \(engine.version), \(compiled.precision.rawValue), "
-        + "\(Self.rounded(secondsPerPass * 1000)) ms a pass")
+        + "\((secondsPerPass * 1000).brief) ms a pass")
     for note in compiled.notes { line("note     \(note)") }
     for files in opened.cases.cases {
       line("")
@@ -70,9 +70,9 @@ public struct PredictionEstimate {
     line(
       "patches  \(grid.count) (\(tiles)) of \(grid.patchShape), "
         + "\(passesPerFold / grid.count) mirroring(s), \(model.networks.count) fold(s): \(passes) passes")
-    line("work     \(Self.rounded(Double(cost.operations) * Double(passes) / 1e9)) GFLOP")
+    line("work     \((Double(cost.operations) * Double(passes) / 1e9).brief) GFLOP")
     line("memory   about \(memory(record, cost: cost) >> 20) MiB beside the engine's own")
-    line("time     about \(Self.rounded(secondsPerPass * Double(passes))) s in the network")
+    line("time     about \((secondsPerPass * Double(passes)).brief) s in the network")
   }
 
   /// Bytes at the worst moment: while reading, or while the network runs.
@@ -105,11 +105,5 @@ public struct PredictionEstimate {
       if round > 0 { shortest = min(shortest, seconds) }
     }
     return shortest
-  }
-
-  /// Three digits or so.
-  private static func rounded(_ value: Double) -> String {
-    let scale = value < 10 ? 100.0 : value < 100 ? 10 : 1
-    return "\((value * scale).rounded() / scale)"
   }
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// What one forward pass of a network takes, counted from its graph.
 public struct Cost: Sendable, Equatable {
   /// Floating-point operations of all convolutions, two per multiplication and addition. Everything else is bound by
@@ -48,16 +50,9 @@ extension Graph {
 }
 
 extension Cost: CustomStringConvertible {
-  /// "409.2 GFLOP, 31.2 M parameters, activations 2554.0 MiB in all, 506.3 MiB at once"
+  /// "409 GFLOP, 31.2 M parameters, activations 2554 MiB in all, 506 MiB at once"
   public var description: String {
-    "\(Self.text(Double(operations) / 1e9)) GFLOP, \(Self.text(Double(parameters) / 1e6)) M parameters, activations "
-      + "\(Self.text(Double(activationBytes) / 0x1p20)) MiB in all, "
-      + "\(Self.text(Double(peakActivationBytes) / 0x1p20)) MiB at once"
-  }
-
-  /// One digit after the point, without Foundation.
-  private static func text(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10)"
+    "\((Double(operations) / 1e9).brief) GFLOP, \((Double(parameters) / 1e6).brief) M parameters, activations "
+      + "\((Double(activationBytes) / 0x1p20).brief) MiB in all, \((Double(peakActivationBytes) / 0x1p20).brief) MiB at once"
   }
 }

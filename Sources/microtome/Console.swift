@@ -1,3 +1,5 @@
+import Basics
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -35,21 +37,6 @@ enum Console {
 }
 
 extension Double {
-  /// `0.042`, `1.23`, `12.3`, `123`: about three digits.
-  var brief: String { decimals(self < 1 ? 3 : self < 10 ? 2 : self < 100 ? 1 : 0) }
-
-  /// A fixed number of digits after the point.
-  func decimals(_ digits: Int) -> String {
-    guard isFinite, abs(self) < 1e12 else { return "\(self)" }
-    var scale = 1
-    for _ in 0..<digits { scale *= 10 }
-    let (whole, fraction) = Int((magnitude * Double(scale)).rounded()).quotientAndRemainder(dividingBy: scale)
-    let sign = self < 0 ? "-" : ""
-    guard digits > 0 else { return "\(sign)\(whole)" }
-    let text = String(fraction)
-    return "\(sign)\(whole).\(String(repeating: "0", count: digits - text.count))\(text)"
-  }
-
   /// `12 s`, `3 min 20 s`, `1 h 5 min`.
   var duration: String {
     guard isFinite, self < 1e9 else { return "?" }

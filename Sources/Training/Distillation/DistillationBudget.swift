@@ -105,8 +105,3 @@ public struct DistillationBudget: Sendable, Equatable, CustomStringConvertible {
     }
   }
 }
-
-extension Double {
-  /// About three digits.
-  var brief: String { decimals(self < 1 ? 3 : self < 10 ? 2 : self < 100 ? 1 : 0) }
-}

@@ -69,16 +69,3 @@ enum Clock {
       microsecond: Int(now.tv_nsec) / 1000)
   }
 }
-
-extension Double {
-  /// A fixed number of digits after the point; "nan" as Python writes it.
-  func decimals(_ digits: Int) -> String {
-    guard isFinite, abs(self) < 1e12 else { return isNaN ? "nan" : self < 0 ? "-inf" : "inf" }
-    let scale = (0..<digits).reduce(1) { product, _ in product * 10 }
-    let (whole, fraction) = Int((magnitude * Double(scale)).rounded()).quotientAndRemainder(dividingBy: scale)
-    let text = String(fraction)
-    let sign = self < 0 && (whole > 0 || fraction > 0) ? "-" : ""
-    return digits == 0
-      ? "\(sign)\(whole)" : "\(sign)\(whole).\(String(repeating: "0", count: digits - text.count))\(text)"
-  }
-}
