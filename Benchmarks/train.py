@@ -3,14 +3,14 @@
 processor, and prints a table: seconds of an iteration with everything around it (augmentation, losses, clipping, the
 step), and the mean foreground Dice of the final validation.
 
-The seconds are those of epochs as each tool writes them into its log, by their batches. The first epoch of each training
-is left out, so that start-up does not count; of the others, from all seeds together, the median is taken, because the
-tools take turns on a machine that may not be steady. Both train in single precision on all cores.
+Both trainings are alive at the same time and run in turns, an epoch each, while the other one is stopped: a machine
+that is slower now than a minute ago is so for both. The first epoch of each does not count, since it holds the start-up;
+of the others the medians are taken. Both train in single precision on all cores.
 
     python3 -m venv /tmp/rival && /tmp/rival/bin/pip install torch nnunetv2
     Benchmarks/train.py --rival /tmp/rival --preprocessed nnUNet_preprocessed --dataset 4 --seeds 0,1,2
 """
-import argparse, glob, json, os, re, statistics, subprocess, sys, tempfile
+import argparse, glob, json, os, re, signal, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 
 TRAINER = """
@@ -33,24 +33,88 @@ if __name__ == "__main__":
 """
 
 
-def epoch_times(folder):
-    logs = glob.glob(str(folder / "*/*/fold_*/training_log*.txt"))
-    if len(logs) != 1:
-        sys.exit(f"expected one log below {folder}, found {logs}")
-    text = Path(logs[0]).read_text()
-    return [float(time) for time in re.findall(r"Epoch time: ([0-9.]+) s", text)]
+class Training:
+    """One tool's training, which runs only while it has its turn."""
+
+    def __init__(self, name, command, environment, work):
+        self.name, self.results, self.output = name, work / "results", work / "output"
+        self.results.mkdir(parents=True)
+        with open(self.output, "wb") as output:
+            self.process = subprocess.Popen(
+                [str(part) for part in command], env=dict(environment, nnUNet_results=str(self.results)), stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True)
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, number):
+        # The session holds the processes that prepare batches too.
+        os.killpg(self.process.pid, number)
+
+    def epochs(self):
+        logs = glob.glob(str(self.results / "*/*/fold_*/training_log*.txt"))
+        return sum(len(re.findall(r"Epoch time: ", Path(log).read_text())) for log in logs)
+
+    def fail(self):
+        sys.exit(f"{self.name} failed:\n{self.output.read_text(errors='replace')}")
+
+    def epoch(self):
+        """Runs until one more epoch is finished; its seconds."""
+        count = self.epochs()
+        start = time.monotonic()
+        self.signal(signal.SIGCONT)
+        while self.epochs() == count:
+            if self.process.poll() is not None:
+                self.fail()
+            time.sleep(0.02)
+        seconds = time.monotonic() - start
+        self.signal(signal.SIGSTOP)
+        return seconds
+
+    def finish(self):
+        """Runs to the end; the Dice of the final validation, or nan."""
+        self.signal(signal.SIGCONT)
+        if self.process.wait() != 0:
+            self.fail()
+        found = glob.glob(str(self.results / "*/*/fold_*/validation/summary.json"))
+        return json.loads(Path(found[0]).read_text())["foreground_mean"]["Dice"] if found else float("nan")
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
 
 
-def dice(folder):
-    found = glob.glob(str(folder / "*/*/fold_*/validation/summary.json"))
-    return json.loads(Path(found[0]).read_text())["foreground_mean"]["Dice"] if found else float("nan")
+def commands(arguments, folder, seed, script):
+    """What each tool is started with."""
+    length = [arguments.epochs, arguments.iterations, arguments.validation_iterations]
+    return {
+        "nnU-Net": [arguments.rival / "bin/python", script, folder, arguments.configuration, arguments.plans,
+                    arguments.fold, *length, seed, int(not arguments.no_validation)],
+        "microtome": [arguments.microtome.resolve(), "train", arguments.dataset, arguments.configuration, arguments.fold,
+                      "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", "fp32", "--seed", seed,
+                      "--epochs", length[0], "--iterations-per-epoch", length[1], "--validation-iterations", length[2]],
+    }
 
 
-def run(command, environment):
-    process = subprocess.run(
-        [str(part) for part in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if process.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\nfailed:\n{process.stdout.decode(errors='replace')}")
+def compare(arguments, folder, seed, work):
+    """Trains with both tools in turns; the seconds of an iteration, epoch by epoch, and the Dice of each."""
+    script = work / "trainer.py"
+    script.write_text(TRAINER)
+    environment = dict(os.environ, nnUNet_preprocessed=str(arguments.preprocessed.resolve()), nnUNet_raw=str(work),
+                       VIRTUAL_ENV=str(arguments.rival))
+    batches = arguments.iterations + arguments.validation_iterations
+    trainings = []
+    try:
+        for name, command in commands(arguments, folder, seed, script).items():
+            trainings.append(Training(name, command, environment, work / name))
+        times = [[training.epoch() / batches for training in trainings] for _ in range(arguments.epochs)]
+        scores = [training.finish() for training in trainings]
+    finally:
+        for training in trainings:
+            training.kill()
+    for training, own, score in zip(trainings, zip(*times), scores):
+        seconds = " ".join(f"{time:.2f}" for time in own)
+        print(f"{training.name}, seed {seed}: {seconds} s an iteration, Dice {score:.4f}", flush=True)
+    return times[1:], scores
 
 
 def main():
@@ -61,11 +125,11 @@ def main():
     parser.add_argument("--configuration", default="3d_fullres")
     parser.add_argument("--plans", default="nnUNetPlans")
     parser.add_argument("--fold", default="0")
-    parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--validation-iterations", type=int, default=1)
     parser.add_argument("--seeds", default="0", help="one training of each tool for each")
-    parser.add_argument("--no-validation", action="store_true", help="only times, no Dice")
+    parser.add_argument("--no-validation", action="store_true", help="nnU-Net does without its final validation")
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()
     folders = glob.glob(str(arguments.preprocessed / f"Dataset{int(arguments.dataset):03d}_*"))
@@ -73,40 +137,18 @@ def main():
         sys.exit(f"no dataset {arguments.dataset} in {arguments.preprocessed}")
     if arguments.epochs < 2:
         sys.exit("the first epoch does not count: at least two are needed")
-    batches = arguments.iterations + arguments.validation_iterations
-    rows = []
+    times, scores = [], []
     for seed in arguments.seeds.split(","):
-        for tool in ("nnU-Net", "microtome"):
-            with tempfile.TemporaryDirectory() as work:
-                work = Path(work)
-                environment = dict(
-                    os.environ, nnUNet_preprocessed=str(arguments.preprocessed.resolve()), nnUNet_raw=str(work),
-                    nnUNet_results=str(work / "results"), VIRTUAL_ENV=str(arguments.rival))
-                (work / "results").mkdir()
-                if tool == "nnU-Net":
-                    script = work / "trainer.py"
-                    script.write_text(TRAINER)
-                    run([arguments.rival / "bin/python", script, folders[0], arguments.configuration, arguments.plans,
-                         arguments.fold, arguments.epochs, arguments.iterations, arguments.validation_iterations, seed,
-                         int(not arguments.no_validation)], environment)
-                else:
-                    run([arguments.microtome, "train", arguments.dataset, arguments.configuration, arguments.fold,
-                         "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", "fp32",
-                         "--seed", seed, "--epochs", arguments.epochs, "--iterations-per-epoch", arguments.iterations,
-                         "--validation-iterations", arguments.validation_iterations], environment)
-                times = [time / batches for time in epoch_times(work / "results")[1:]]
-                rows.append((tool, times, dice(work / "results")))
-                seconds = " ".join(f"{time:.2f}" for time in times)
-                print(f"{tool}, seed {seed}: {seconds} s an iteration, Dice {rows[-1][2]:.4f}", flush=True)
-    print("| tool | s an iteration | mean foreground Dice |")
-    print("|---|---|---|")
-    medians = {}
-    for tool in ("nnU-Net", "microtome"):
-        own = [row for row in rows if row[0] == tool]
-        medians[tool] = statistics.median(time for row in own for time in row[1])
-        scores = ", ".join(f"{row[2]:.4f}" for row in own)
-        print(f"| {tool} | {medians[tool]:.2f} | {scores} |")
-    print(f"microtome is {medians['nnU-Net'] / medians['microtome']:.2f} times as fast")
+        with tempfile.TemporaryDirectory() as work:
+            own = compare(arguments, folders[0], seed, Path(work))
+            times += own[0]
+            scores.append(own[1])
+    print("| tool | s an iteration | mean foreground Dice |\n|---|---|---|")
+    for name, own, dice in zip(["nnU-Net", "microtome"], zip(*times), zip(*scores)):
+        print(f"| {name} | {statistics.median(own):.2f} | {', '.join(f'{score:.4f}' for score in dice)} |")
+    ratios = sorted(rival / own for rival, own in times)
+    print(f"microtome is {statistics.median(ratios):.2f} times as fast ({ratios[0]:.2f} to {ratios[-1]:.2f} in "
+          f"{len(ratios)} pairs of epochs)")
 
 
 main()
