@@ -89,7 +89,11 @@ public final class TestServer: Sendable {
     DispatchQueue(label: "test server").async {
       while true {
         let connection = accept(listener, nil, nil)
-        guard connection >= 0 else { return }
+        guard connection >= 0 else {
+          // Closed here and nowhere else: the number may belong to another server's socket at once.
+          close(listener)
+          return
+        }
         DispatchQueue.global().async {
           defer { close(connection) }
           guard let request = Self.read(connection) else { return }
@@ -101,9 +105,8 @@ public final class TestServer: Sendable {
   }
 
   deinit {
-    // A close alone would not wake the thread that waits for connections.
+    // Wakes the thread that waits for connections.
     shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
   }
 
   public func url(_ path: String) -> String { "http://127.0.0.1:\(port)/\(path)" }
