@@ -63,9 +63,32 @@ public protocol ModelFileEngine: Engine {
   func compile(
     representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork
+
+  /// Does ahead of time what a device that compiles for minutes does before its first pass, and writes the result: an ONNX
+  /// file, at `target`, that wraps what this kind of device runs.
+  ///
+  /// - Returns: what the network will compute in.
+  ///
+  /// Throws `badInput` for a file that is no segmentation network, and `engine` when the device or the library cannot.
+  func prepare(
+    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions, to target: String
+  ) throws -> Precision
 }
 
 extension ModelFileEngine {
+  public func prepare(
+    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions, to target: String
+  ) throws -> Precision {
+    throw Failure(.engine, "\(name) does not prepare networks ahead of time", hint: "choose the engine onnxruntime")
+  }
+
+  /// Why a prepared network is not run.
+  func refusal(of prepared: ONNXFile) -> Failure {
+    Failure(
+      .engine, "wraps a network prepared for TensorRT, which nothing else runs", file: prepared.path,
+      hint: "run it with the engine onnxruntime on the device tensorrt, or export the network as ONNX")
+  }
+
   public func compile(
     representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {

@@ -24,8 +24,14 @@ public struct ONNXFile: Sendable {
   /// Without initialisers, which old files list too.
   public let inputs: [Port]
   public let outputs: [Port]
+  /// The kinds of nodes it is made of: "Conv", ...
+  public let operations: Set<String>
+
   /// Whether values are rounded to eight bits in it.
-  public let isQuantized: Bool
+  public var isQuantized: Bool { operations.contains("QuantizeLinear") }
+  /// Whether it wraps what one kind of device runs, instead of operations that any engine knows (onnxruntime.ai, "EP Context
+  /// Design").
+  public var isPrepared: Bool { operations.contains("EPContext") }
 
   /// The operator sets that engines are known to run. Those before had other rules for the sizes of arrays.
   public static let operatorSets = 7...26
@@ -74,24 +80,24 @@ public struct ONNXFile: Sendable {
     operatorSet = set
     self.producer = producer
     self.metadata = metadata
-    (inputs, outputs, isQuantized) = try Self.ports(graph, folder: Path.split(path).folder)
+    (inputs, outputs, operations) = try Self.content(graph, folder: Path.split(path).folder)
   }
 
-  private static func ports(_ graph: ProtobufReader, folder: String) throws -> ([Port], [Port], Bool) {
+  private static func content(_ graph: ProtobufReader, folder: String) throws -> ([Port], [Port], Set<String>) {
     var graph = graph
     var initialisers: Set<String> = []
     var (inputs, outputs): ([Port], [Port]) = ([], [])
-    var isQuantized = false
+    var operations: Set<String> = []
     while let (field, value) = try graph.next() {
       switch field {
-      case 1: if !isQuantized { isQuantized = try operation(value) == "QuantizeLinear" }
+      case 1: operations.insert(try operation(value))
       case 5: initialisers.insert(try initialiser(value, folder: folder))
       case 11: inputs.append(try port(value))
       case 12: outputs.append(try port(value))
       default: break
       }
     }
-    return (inputs.filter { !initialisers.contains($0.name) }, outputs, isQuantized)
+    return (inputs.filter { !initialisers.contains($0.name) }, outputs, operations)
   }
 
   private static func operation(_ value: ProtobufReader.Value) throws -> String {

@@ -53,12 +53,7 @@ public struct ONNXModel {
     operators.add(1, "")
     operators.add(2, options.operatorSet)
     model.add(8, operators)
-    for (key, value) in options.metadata {
-      var entry = ProtobufMessage()
-      entry.add(1, key)
-      entry.add(2, value)
-      model.add(14, entry)
-    }
+    model.addMetadata(options.metadata)
     guard model.byteCount < 1 << 31 else {
       throw Failure(.badInput, "the network has \(model.byteCount >> 20) MiB of weights; ONNX holds less than 2 GiB")
     }
@@ -103,5 +98,30 @@ public struct ONNXModel {
     let file = try AtomicFile(path: path)
     try message.write(file.write)
     try file.commit()
+  }
+}
+
+extension ONNXFile {
+  /// Lets a file say more about itself. Messages of protocol buffers that follow each other are one message, so what is
+  /// there need not be understood. Throws `missingInput` when there is no such file, and `cannotWrite`.
+  public static func append(_ metadata: [(key: String, value: String)], to path: String) throws {
+    var more = ProtobufMessage()
+    more.addMetadata(metadata)
+    let content = try MappedFile(path: path)
+    let file = try AtomicFile(path: path)
+    try withExtendedLifetime(content) { try file.write(content.bytes) }
+    try more.write(file.write)
+    try file.commit()
+  }
+}
+
+extension ProtobufMessage {
+  fileprivate mutating func addMetadata(_ metadata: [(key: String, value: String)]) {
+    for (key, value) in metadata {
+      var entry = ProtobufMessage()
+      entry.add(1, key)
+      entry.add(2, value)
+      add(14, entry)
+    }
   }
 }

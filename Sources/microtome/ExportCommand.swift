@@ -7,7 +7,7 @@ import NNUNet
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export",
-    abstract: "Writes a trained network as ONNX, or for OpenVINO, with all that running it takes.",
+    abstract: "Writes a trained network as ONNX, for OpenVINO or for TensorRT, with all that running it takes.",
     discussion: """
       Plans, labels and mirror axes go into the ONNX file and into a JSON file beside it; 'microtome predict -m FILE.onnx' \
       needs nothing else. What was written is run in an engine and compared with the model in another one; nothing is \
@@ -30,8 +30,15 @@ struct Export: ParsableCommand {
     help: "The name of the checkpoint file in each fold's folder.")
   var checkpoint = "checkpoint_final.pth"
 
-  @Option(help: "onnx, or openvino for OpenVINO's .xml and .bin.")
+  @Option(
+    help: """
+      onnx; openvino for OpenVINO's .xml and .bin; tensorrt for an ONNX file that wraps what TensorRT makes of the network \
+      for the graphics processor that is there.
+      """)
   var format = NetworkExport.Format.onnx
+
+  @Option(help: "TensorRT: fp32 or fp16. (default: fp16)")
+  var precision = Precision.auto
 
   @Flag(help: "One file with the mean of all folds' logits, instead of one file for each fold.")
   var average = false
@@ -77,6 +84,7 @@ struct Export: ParsableCommand {
     Interruption.watch()
     var export = NetworkExport()
     export.format = format
+    export.precision = precision
     export.operatorSet = opset
     export.batch = batch
     export.hasOpenSizes = hasOpenSizes
@@ -89,17 +97,20 @@ struct Export: ParsableCommand {
       export.calibration = try makeCalibration()
       export.calibrationPatches = try PatchSource(model: model).patches(of: calibration, limit: calibrationPatches)
     }
-    export.check = try check.make(model, format: format, images: check.images ?? calibration, isNeeded: isQuantized)
-    let suffix = format == .onnx ? ".onnx" : ".xml"
+    export.check = try check.make(
+      model, format: format, images: check.images ?? calibration, isNeeded: isQuantized || format == .tensorrt)
+    let suffix = format == .openvino ? ".xml" : ".onnx"
     let isFile = output.hasSuffix(suffix)
     let (folder, name) = isFile ? Path.split(output) : (output, "")
     let stem =
       isFile ? String(name.dropLast(suffix.count)) : "\(model.plans.datasetName)_\(model.configuration.name)"
     let results = try export.run(
-      model, to: folder.isEmpty ? "." : folder, stem: stem + (isQuantized && !isFile ? "_int8" : ""),
-      isExactName: isFile)
+      model, to: folder.isEmpty ? "." : folder, stem: isFile ? stem : stem + kind, isExactName: isFile)
     for result in results { ExportCheckArguments.describe(result, export) }
   }
+
+  /// Keeps files of several kinds apart.
+  private var kind: String { isQuantized ? "_int8" : format == .tensorrt ? "_tensorrt" : "" }
 
   private func makeCalibration() throws -> Calibration {
     var calibration = Calibration()
@@ -141,7 +152,10 @@ struct ExportCheckArguments: ParsableArguments {
   ) throws -> NetworkExport.Check? {
     guard !isUnchecked || isNeeded else { return nil }
     let registry = EngineRegistry()
-    let wanted = engine.map { [$0] } ?? (format == .onnx ? ["onnxruntime", "openvino"] : ["openvino"])
+    let runners: [NetworkExport.Format: [String]] = [
+      .onnx: ["onnxruntime", "openvino"], .openvino: ["openvino"], .tensorrt: ["onnxruntime"],
+    ]
+    let wanted = engine.map { [$0] } ?? runners[format] ?? []
     var reason: (any Error)?
     for name in wanted {
       do {
@@ -166,7 +180,8 @@ struct ExportCheckArguments: ParsableArguments {
       ? failure
       : Failure(
         .engine, failure.message, file: failure.file,
-        hint: (failure.hint ?? "") + "; or leave out the check with --no-check")
+        hint: [failure.hint, isNeeded ? nil : "or leave out the check with --no-check"].compactMap(\.self)
+          .joined(separator: "; "))
   }
 
   static func describe(_ result: NetworkExport.Result, _ export: NetworkExport) {

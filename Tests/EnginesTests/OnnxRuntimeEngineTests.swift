@@ -109,6 +109,34 @@ import Testing
     }
   }
 
+  /// What is prepared for one kind of device runs nowhere else, and says so; and only TensorRT is prepared for.
+  @Test(.enabled(if: !InstalledOnnxRuntime.hasTensorRT, "TensorRT is there")) func preparesForTensorRTOnly() throws {
+    let folder = try TemporaryFolder()
+    let golden = try #require(GoldenNetwork.all.first { $0.inputShape.count == 5 })
+    let path = folder("network.onnx")
+    try ONNXModel(golden.network, inputShape: golden.inputShape).write(toFile: path)
+    let plain = try ONNXFile.read(path)
+    try InstalledOnnxRuntime.pretendPreparation(of: path)
+    let prepared = try ONNXFile.read(path)
+    #expect(prepared.isPrepared && !plain.isPrepared)
+    for engine in InstalledOnnxRuntime.fileEngines {
+      let refusal = #expect(throws: Failure.self) {
+        try engine.compile(
+          prepared, inputShape: golden.inputShape, outputShape: golden.outputShape, options: .init())
+      }
+      #expect(refusal?.kind == .engine && refusal?.message.contains("TensorRT") == true && refusal?.file == path)
+      for device in ["CPU", "TENSORRT"] {
+        let failure = #expect(throws: Failure.self) {
+          try engine.prepare(
+            plain, inputShape: golden.inputShape, outputShape: golden.outputShape, options: .init(device: device),
+            to: folder("prepared.onnx"))
+        }
+        #expect(failure?.kind == .engine)
+      }
+    }
+    #expect(try Path.list(folder.path) == ["network.onnx"])
+  }
+
   /// Values in the middle of a network, from engines that give them, are those of the scalar engine's prefix of it.
   @Test func valuesInTheMiddle() throws {
     let golden = try #require(GoldenNetwork.all.first { $0.inputShape.count == 5 })

@@ -43,6 +43,19 @@ import Testing
     #expect(output.name == "output" && output.shape == [nil, 3, 2, 4, 4])
   }
 
+  /// What is said later is added, and counts where the name is the same.
+  @Test func saysMoreAboutItself() throws {
+    let path = folder("more.onnx")
+    try AtomicFile.write(try bytes { $0.metadata = [("a", "1"), ("b", "2")] }, to: path)
+    let before = try ONNXFile.read(path)
+    try ONNXFile.append([("b", "3"), ("c", "")], to: path)
+    let file = try ONNXFile.read(path)
+    #expect(file.metadata == ["a": "1", "b": "3", "c": ""])
+    #expect(file.inputs == before.inputs && file.operations == before.operations)
+    #expect(file.operations.isSuperset(of: ["Conv", "LeakyRelu", "Concat"]) && !file.isPrepared)
+    #expect(#expect(throws: Failure.self) { try ONNXFile.append([], to: folder("none")) }?.kind == .missingInput)
+  }
+
   /// Ranges for the convolutions in the middle; weights are a byte each with a scale for each channel.
   @Test func writesEightBits() throws {
     let network = try network().optimized(.all)

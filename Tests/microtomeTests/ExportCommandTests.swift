@@ -52,7 +52,7 @@ import Testing
     let cases: [([String], Int32)] = [
       (["--opset", "5"], 64), (["--int8"], 64), (["--calibration", place.input], 64), (["--format", "trt"], 64),
       (["--format", "openvino", "--average"], 64), (["-f", "7"], 66), (["-o", place.folder("one.onnx")], 64),
-      (["--batch", "0"], 64),
+      (["--batch", "0"], 64), (["--precision", "fp16"], 64), (["--format", "tensorrt", "--open-sizes"], 64),
     ]
     for (arguments, status) in cases {
       let output = arguments.contains("-o") ? [] : ["-o", place.folder("out")]
@@ -60,6 +60,25 @@ import Testing
       #expect(run.status == status, "\(arguments): \(run.errors)")
     }
     #expect((try? Path.list(place.folder("out")).filter { !$0.hasPrefix(".") }) ?? [] == [])
+  }
+
+  /// Without TensorRT nothing is prepared for it, whether it is to be checked or not; and what was prepared elsewhere is not
+  /// run on a processor.
+  @Test(
+    .enabled(
+      if: InstalledOnnxRuntime.engine != nil && !InstalledOnnxRuntime.hasTensorRT, InstalledOnnxRuntime.absence))
+  func needsTensorRTForIt() throws {
+    for more in [[], ["--no-check"]] {
+      let run = try export(["-o", place.folder("trt"), "-f", "0", "--format", "tensorrt"] + more)
+      #expect(run.status == 69 && run.complaints("TENSORRT", "onnxruntime-gpu") == 1, "\(run.errors)")
+      #expect(try Path.list(place.folder("trt")) == [])
+    }
+    let path = place.folder("elsewhere.onnx")
+    #expect(try export(["-o", path, "-f", "0", "--no-check"]).status == 0)
+    try InstalledOnnxRuntime.pretendPreparation(of: path)
+    place.model = path
+    let run = try place.predict(["--engine", "onnxruntime"])
+    #expect(run.status == 69 && run.complaints("prepared for TensorRT", "elsewhere.onnx") == 1, "\(run.errors)")
   }
 
   /// Without any engine the user is told how to get one, or how to do without.

@@ -39,7 +39,35 @@ extension OnnxRuntimeEngine: ModelFileEngine {
   public func compile(
     _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
-    let settings = try OnnxRuntimeSettings(options, library: library)
+    var settings = try OnnxRuntimeSettings(options, library: library)
+    if file.isPrepared {
+      guard settings.provider == .tensorRT else { throw refusal(of: file) }
+      try settings.accept(file, in: options.precision)
+    }
+    return try network(file, inputShape, outputShape, settings)
+  }
+
+  /// For TensorRT, whose engines belong to one kind of processor and one version of its library.
+  public func prepare(
+    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions, to target: String
+  ) throws -> Precision {
+    var settings = try OnnxRuntimeSettings(options, library: library)
+    guard settings.provider == .tensorRT else {
+      throw Failure(.engine, "ONNX Runtime prepares networks for TENSORRT only, not for \(settings.provider.rawValue)")
+    }
+    settings.writePrepared(to: target)
+    let precision = try network(file, inputShape, outputShape, settings).precision
+    guard Path.isFile(target), try ONNXFile.read(target).isPrepared else {
+      throw Failure(
+        .engine, "ONNX Runtime \(version) did not write the network as TensorRT has prepared it",
+        file: library.path, hint: "from 1.18 on it does, for networks that TensorRT runs as a whole")
+    }
+    return precision
+  }
+
+  private func network(
+    _ file: ONNXFile, _ inputShape: [Int], _ outputShape: [Int], _ settings: OnnxRuntimeSettings
+  ) throws -> OnnxRuntimeNetwork {
     let (input, output) = try file.segmentationPorts()
     let axes = zip(input.axisNames, zip(input.shape, inputShape)).compactMap { name, sizes in
       sizes.0 == nil ? name.map { (name: $0, size: sizes.1) } : nil
@@ -47,91 +75,5 @@ extension OnnxRuntimeEngine: ModelFileEngine {
     return try OnnxRuntimeNetwork(
       .file(file.path), library: library, settings: settings, inputName: input.name, inputShape: inputShape,
       outputs: [(output.name, outputShape)], axes: axes)
-  }
-}
-
-/// What computes: ONNX Runtime's execution providers by the names of devices.
-enum OnnxRuntimeProvider: String, CaseIterable {
-  case cpu = "CPU"
-  case cuda = "CUDA"
-  case tensorRT = "TENSORRT"
-  case coreML = "COREML"
-
-  /// As the library lists it.
-  var libraryName: String {
-    switch self {
-    case .cpu: "CPUExecutionProvider"
-    case .cuda: "CUDAExecutionProvider"
-    case .tensorRT: "TensorrtExecutionProvider"
-    case .coreML: "CoreMLExecutionProvider"
-    }
-  }
-}
-
-extension OnnxRuntimeProvider {
-  /// As the function that adds it calls it.
-  var shortName: String {
-    switch self {
-    case .cpu, .cuda: rawValue
-    case .tensorRT: "TensorRT"
-    case .coreML: "CoreML"
-    }
-  }
-}
-
-/// How a session is set up for a device and a precision.
-struct OnnxRuntimeSettings {
-  var provider: OnnxRuntimeProvider
-  var precision: Precision
-  var threads: Int
-  /// The provider's own options.
-  var providerOptions: [(key: String, value: String)]
-  /// Settings of the session. Threads that wait by spinning would take the cores from what happens between passes.
-  var entries = [(key: "session.intra_op.allow_spinning", value: "0")]
-  /// Whether memory for intermediate results is kept between passes.
-  var keepsMemory = true
-  /// One computes while the result of the other is read.
-  var requests = 2
-
-  /// Throws `engine` when the library does not offer the device, or the device not the precision.
-  init(_ options: CompileOptions, library: OnnxRuntimeLibrary) throws {
-    let offered = OnnxRuntimeProvider.allCases.filter { library.providers.contains($0.libraryName) }
-    let names = offered.map(\.rawValue).joined(separator: ", ")
-    var (device, index) = (options.device, "0")
-    if let separator = device.lastIndex(where: { ".:".contains($0) }) {
-      index = String(device[device.index(after: separator)...])
-      device = String(device[..<separator])
-    }
-    // "GPU" is whatever graphics processor there is. TensorRT takes minutes to prepare a network, so it must be named.
-    let wanted = device == "GPU" ? offered.first { $0 == .cuda || $0 == .coreML } : .init(rawValue: device)
-    guard let provider = wanted, offered.contains(provider) else {
-      throw Failure(
-        .engine, "ONNX Runtime \(library.version) as installed cannot use the device \(options.device)",
-        file: library.path,
-        hint: "it offers \(names); builds for graphics processors are installed with: pip install onnxruntime-gpu")
-    }
-    self.provider = provider
-    threads = max(1, options.threads ?? Processor.current.physicalCores)
-    let asked = options.precision
-    switch provider {
-    case .cpu:
-      precision = .fp32
-      providerOptions = []
-    case .cuda:
-      precision = .fp32
-      // TF32 rounds factors to ten bits: only where the user leaves the precision open.
-      providerOptions = [("device_id", index), ("use_tf32", asked == .fp32 ? "0" : "1")]
-    case .tensorRT:
-      precision = asked == .fp32 ? .fp32 : .fp16
-      providerOptions = [("device_id", index), ("trt_fp16_enable", asked == .fp32 ? "0" : "1")]
-    case .coreML:
-      precision = .fp32
-      providerOptions = [("ModelFormat", "MLProgram")]
-    }
-    guard asked == .auto || asked == precision else {
-      throw Failure(
-        .engine, "ONNX Runtime cannot compute in \(asked.rawValue) on \(provider.rawValue)",
-        hint: "use fp32, or the engine openvino for bf16")
-    }
   }
 }

@@ -61,6 +61,7 @@ extension OpenVINOEngine: ModelFileEngine {
     _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     _ = try file.segmentationPorts()
+    guard !file.isPrepared else { throw refusal(of: file) }
     return try compile(
       representation: file.path, inputShape: inputShape, outputShape: outputShape, options: options)
   }

@@ -8,8 +8,8 @@ import Networks
 /// for other programs and for people.
 struct ExportRecord {
   let model: TrainedModel
-  /// What the network's values are: "fp32", "int8".
-  let precision: String
+  /// What the network's values are: "fp32", "fp16", "int8".
+  var precision: String
 
   /// Marks files of ours; the value is the version of this record.
   static let mark = "microtome"

@@ -10,22 +10,26 @@ public struct NetworkExport: Sendable {
     case onnx
     /// OpenVINO's intermediate representation, `.xml` and `.bin`.
     case openvino
+    /// An `.onnx` file that wraps an engine of TensorRT, for processors like the one that is used, through ONNX Runtime.
+    case tensorrt
   }
 
   public var format = Format.onnx
+  /// What the network is to compute in. TensorRT only; `auto` is fp16.
+  public var precision = Precision.auto
   /// ONNX only.
   public var operatorSet = 17
-  /// The number of patches for each pass; nil leaves it open.
+  /// The number of patches for each pass; nil leaves it open, or is 1 where it cannot be left open, for TensorRT.
   public var batch: Int?
   /// Whether the spatial sizes are left open too. ONNX only.
   public var hasOpenSizes = false
-  /// One file with the mean of all folds, instead of one file for each. ONNX only.
+  /// One file with the mean of all folds, instead of one file for each. Not for OpenVINO.
   public var averagesFolds = false
   /// How eight-bit ranges are found; nil writes single precision. ONNX only.
   public var calibration: Calibration?
   /// Inputs to calibrate with, (C, spatial axes...).
   public var calibrationPatches: [[Float]] = []
-  /// What runs the files; nil leaves them unchecked.
+  /// What runs the files, and prepares them for TensorRT; nil leaves them unchecked.
   public var check: Check?
   public var compile = CompileOptions(precision: .fp32)
 
@@ -41,7 +45,7 @@ public struct NetworkExport: Sendable {
     public var patches: [[Float]]
     /// The largest difference that is accepted, in parts of the largest logit; single precision only.
     public var tolerance: Float = 1e-3
-    /// The smallest part of all voxels that must keep their class in eight bits.
+    /// The smallest part of all voxels that must keep their class in less than single precision.
     public var agreement: Float = 0.9
 
     public init(engine: any ModelFileEngine, judge: any Engine, patches: [[Float]]) {
@@ -111,6 +115,14 @@ public struct NetworkExport: Sendable {
       throw Failure(
         .usage, "the mean of several folds cannot be written in eight bits", hint: "choose one fold with -f")
     }
+    if format == .tensorrt, hasOpenSizes || calibration != nil {
+      throw Failure(
+        .usage, "networks for TensorRT have fixed sizes and compute in fp32 or fp16",
+        hint: "leave out --open-sizes and --int8")
+    }
+    guard precision == .auto || format == .tensorrt else {
+      throw Failure(.usage, "the precision of a network is decided where it runs", hint: "it can be fixed for TensorRT")
+    }
     guard batch.map({ (1...4096).contains($0) }) ?? true else {
       throw Failure(.usage, "a batch of \(batch ?? 0) patches")
     }
@@ -119,14 +131,15 @@ public struct NetworkExport: Sendable {
   // MARK: Writing
 
   private func write(_ model: TrainedModel, name: String, scratch: String) throws -> Result {
-    let record = ExportRecord(model: model, precision: calibration == nil ? "fp32" : "int8")
-    let file = name + (format == .onnx ? ".onnx" : ".xml")
+    var record = ExportRecord(model: model, precision: calibration == nil ? "fp32" : "int8")
+    let file = name + (format == .openvino ? ".xml" : ".onnx")
     let path = Path.join(scratch, file)
     let patch = model.configuration.patchSize
+    let batch = format == .tensorrt ? batch ?? 1 : batch
     let shape = [batch, model.inputChannelCount] + patch.map { hasOpenSizes ? nil : $0 }
     var quantization: Quantization?
     switch format {
-    case .onnx:
+    case .onnx, .tensorrt:
       var options = ONNXModel.Options()
       options.operatorSet = operatorSet
       options.metadata = record.metadata
@@ -138,6 +151,7 @@ public struct NetworkExport: Sendable {
         options.quantization = quantization
       }
       try ONNXModel(ensemble: networks, inputShape: shape, options: options).write(toFile: path)
+      if format == .tensorrt { record.precision = try prepare(path, model, record).rawValue }
     case .openvino:
       let written = try OpenVINOModel(model.networks[0].optimized(.all), inputShape: shape, copiesWeights: true)
       try AtomicFile.write(written.description, to: path)
@@ -150,7 +164,7 @@ public struct NetworkExport: Sendable {
     if let check {
       let (difference, agreement) = try compare(path, model, check)
       (result.difference, result.agreement) = (difference, agreement)
-      try judge(result, check)
+      try judge(result, check, isExact: record.precision == "fp32")
       more.append(
         (
           "check",
@@ -162,13 +176,42 @@ public struct NetworkExport: Sendable {
           ])
         ))
     }
-    if format == .onnx { more.append(("opset", .int(operatorSet))) }
+    if format != .openvino { more.append(("opset", .int(operatorSet))) }
     if let quantization { more.append(("quantized_convolutions", .int(quantization.inputs.count))) }
     let content = try MappedFile(path: path)
     let digest = withExtendedLifetime(content) { SHA256.hexadecimal(content.bytes) }
     let document = record.document(file: file, sha256: digest, more: more)
     try AtomicFile.write(Array(document.text(indent: 2).utf8), to: Path.join(scratch, name + ".json"))
     return result
+  }
+
+  /// Replaces a network by what TensorRT makes of it, and returns what that computes in.
+  private func prepare(_ path: String, _ model: TrainedModel, _ record: ExportRecord) throws -> Precision {
+    guard let engine = check?.engine else {
+      throw Failure(.engine, "preparing a network for TensorRT needs the engine that runs it")
+    }
+    let prepared = path + ".prepared.onnx"
+    let (input, output) = try shapes(model)
+    var record = record
+    let precision = try engine.prepare(
+      ONNXFile.read(path), inputShape: input, outputShape: output, options: fileOptions, to: prepared)
+    record.precision = precision.rawValue
+    // Some versions keep what the network said about itself. Of two entries of one name the last counts.
+    try ONNXFile.append(record.metadata, to: prepared)
+    try Path.move(prepared, to: path)
+    return precision
+  }
+
+  /// How the written file is compiled.
+  private var fileOptions: CompileOptions {
+    guard format == .tensorrt else { return compile }
+    return CompileOptions(device: "TENSORRT", precision: precision)
+  }
+
+  /// Of the network's input and answer.
+  private func shapes(_ model: TrainedModel) throws -> (input: [Int], output: [Int]) {
+    let input = [batch ?? 1, model.inputChannelCount] + model.configuration.patchSize
+    return (input, try model.networks[0].graph.outputShape(forInput: input))
   }
 
   private func calibrate(_ calibration: Calibration, _ network: Network, _ model: TrainedModel) throws -> Quantization {
@@ -183,21 +226,23 @@ public struct NetworkExport: Sendable {
 
   // MARK: Checking
 
-  private func judge(_ result: Result, _ check: Check) throws {
+  private func judge(_ result: Result, _ check: Check, isExact: Bool) throws {
     let difference = result.difference ?? .infinity
     let agreement = result.agreement ?? 0
-    if calibration == nil, !(difference <= check.tolerance) {
+    if isExact, !(difference <= check.tolerance) {
       throw Failure(
         .engine,
         "the exported network answers differently in \(check.engine.name) than the model in \(check.judge.name): by "
           + "\(difference) of the largest logit, where \(check.tolerance) is allowed",
         file: Path.split(result.path).name, hint: "nothing was written; --no-check writes it all the same")
     }
-    if calibration != nil, !(agreement >= check.agreement) {
+    if !isExact, !(agreement >= check.agreement) {
       throw Failure(
-        .badInput, "in eight bits only \(agreement * 100) % of the voxels keep their class",
-        file: Path.split(result.path).name,
-        hint: "calibrate with more typical images, or with --calibration-rule extremes")
+        .badInput,
+        "in \(calibration == nil ? "half precision" : "eight bits") only \(agreement * 100) % of the voxels keep "
+          + "their class", file: Path.split(result.path).name,
+        hint: calibration == nil
+          ? "use --precision fp32" : "calibrate with more typical images, or with --calibration-rule extremes")
     }
   }
 
@@ -205,13 +250,12 @@ public struct NetworkExport: Sendable {
   private func compare(
     _ path: String, _ model: TrainedModel, _ check: Check
   ) throws -> (difference: Float, agreement: Float) {
-    let inputShape = [batch ?? 1, model.inputChannelCount] + model.configuration.patchSize
-    let outputShape = try model.networks[0].graph.outputShape(forInput: inputShape)
+    let (inputShape, outputShape) = try shapes(model)
     let written: any CompiledNetwork =
       switch format {
-      case .onnx:
+      case .onnx, .tensorrt:
         try check.engine.compile(
-          ONNXFile.read(path), inputShape: inputShape, outputShape: outputShape, options: compile)
+          ONNXFile.read(path), inputShape: inputShape, outputShape: outputShape, options: fileOptions)
       case .openvino:
         try check.engine.compile(
           representation: path, inputShape: inputShape, outputShape: outputShape, options: compile)
