@@ -22,16 +22,19 @@ public struct CompileOptions: Sendable {
   /// How many forward passes will be asked for, when that is known. A few are each spread over all cores, many run
   /// side by side.
   public var expectedPasses: Int?
+  /// Whether answers may come with the axes (N, spatial axes..., C) where that saves the engine work.
+  public var takesChannelsLast: Bool
 
   public init(
     device: String = "CPU", precision: Precision = .auto, threads: Int? = nil, cacheFolder: String? = nil,
-    expectedPasses: Int? = nil
+    expectedPasses: Int? = nil, takesChannelsLast: Bool = false
   ) {
     self.device = device
     self.precision = precision
     self.threads = threads
     self.cacheFolder = cacheFolder
     self.expectedPasses = expectedPasses
+    self.takesChannelsLast = takesChannelsLast
   }
 }
 
@@ -102,6 +105,8 @@ public protocol CompiledNetwork: AnyObject, Sendable {
   var inputShape: [Int] { get }
   /// (N, K, spatial axes...)
   var outputShape: [Int] { get }
+  /// Whether the answer lies in memory as (N, spatial axes..., K), which `CompileOptions.takesChannelsLast` allows.
+  var isChannelsLast: Bool { get }
   /// What it runs in; never `.auto`.
   var precision: Precision { get }
   /// How many requests in flight keep the device busy.
@@ -113,6 +118,7 @@ public protocol CompiledNetwork: AnyObject, Sendable {
 }
 
 extension CompiledNetwork {
+  public var isChannelsLast: Bool { false }
   public var notes: [String] { [] }
 }
 
@@ -124,7 +130,8 @@ public protocol InferenceRequest: AnyObject {
   var input: UnsafeMutableBufferPointer<Float> { get }
   /// Begins the forward pass and returns at once.
   func start() throws
-  /// Returns when the pass has ended. The result has the compiled network's output shape and is valid until the next `start`.
+  /// Returns when the pass has ended. The result has the compiled network's output shape, its axes in the order that
+  /// `isChannelsLast` tells, and is valid until the next `start`.
   func wait() throws -> UnsafeBufferPointer<Float>
   /// The result of the graph's output `index` after `wait`, valid as long; 0 is what `wait` returns.
   func output(_ index: Int) throws -> UnsafeBufferPointer<Float>

@@ -90,10 +90,12 @@ public final class LogitsBand: @unchecked Sendable {
     if fold == 0 { addWeights(of: tile, importance: importance.value) }
   }
 
-  /// Adds what `head` makes of a tile's features (C, Z, Y, X), multiplied by `scale`; otherwise as above.
+  /// Adds what `head` makes of a tile's features, multiplied by `scale`; otherwise as above.
+  ///
+  /// - Parameter isChannelsLast: whether the features' axes are (Z, Y, X, C) and not (C, Z, Y, X).
   func add(
-    features: UnsafePointer<Float>, head: PointwiseHead, fold: Int, tile: Tile, importance: UnsafePointer<UInt16>,
-    scale: Float
+    features: UnsafePointer<Float>, isChannelsLast: Bool, head: PointwiseHead, fold: Int, tile: Tile,
+    importance: UnsafePointer<UInt16>, scale: Float
   ) {
     let patch = tile.patch
     let inside = tile.inside
@@ -111,9 +113,15 @@ public final class LogitsBand: @unchecked Sendable {
             let y = inside.lower.y + row % size.y
             let within =
               ((z - tile.start.z) * patch.y + y - tile.start.y) * patch.x + inside.lower.x - tile.start.x
-            mt_accumulate_head_row(
-              self.sums(fold, 0, z) + y * self.columns + inside.lower.x, self.channelStride, &layer,
-              shared.value.features + within, patch.count, shared.value.importance + within, size.x, scale)
+            let sums = self.sums(fold, 0, z) + y * self.columns + inside.lower.x
+            let (features, importance) = (shared.value.features, shared.value.importance + within)
+            if isChannelsLast {
+              mt_accumulate_head_row_of_voxels(
+                sums, self.channelStride, &layer, features + within * layer.inputs, importance, size.x, scale)
+            } else {
+              mt_accumulate_head_row(
+                sums, self.channelStride, &layer, features + within, patch.count, importance, size.x, scale)
+            }
           }
         }
       }
@@ -162,6 +170,11 @@ public final class LogitsBand: @unchecked Sendable {
         hint: "the weights are damaged, or intensities exceed half precision: check the image for extreme values")
     }
   }
+}
+
+extension PointwiseHead {
+  /// Whether it can be made of features that come with their channels last.
+  public var takesChannelsLast: Bool { inputs <= MT_HEAD_FEATURES }
 }
 
 /// One position of the patch.

@@ -37,7 +37,8 @@ public struct SlidingWindow: Sendable {
   /// Predicts `image` (C, Z, Y, X) with every network (one per fold) and gives the mean logits to `sink`.
   ///
   /// - Parameters:
-  ///   - heads: the last layers of the networks, which then give features; empty when they give logits.
+  ///   - heads: the last layers of the networks, which then give features; empty when they give logits. Only features may
+  ///     come with their channels last, and only without mirroring.
   ///   - progress: called after each forward pass with the number done and the total; may throw to stop.
   /// - Throws: what the engine, the sink or `progress` throws; `badInput` for infinite logits.
   public func run(
@@ -48,6 +49,10 @@ public struct SlidingWindow: Sendable {
     precondition(image.shape == grid.imageShape)
     precondition(heads.isEmpty || heads.count == networks.count, "a head for every network, or none")
     precondition(heads.isEmpty || activation == .none, "activations are of logits, not of features")
+    let takesChannelsLast = !heads.isEmpty && heads.allSatisfy(\.takesChannelsLast) && flips.count == 1
+    precondition(
+      takesChannelsLast || !networks.contains(where: \.isChannelsLast),
+      "only features that are not mirrored may have their channels last")
     let run = Run(
       window: self, flips: flips, image: image, channels: first.outputShape[1], networks: networks, heads: heads,
       sink: sink, activation: activation)
@@ -219,8 +224,8 @@ private final class Run {
         band.add(prediction, fold: job.fold, tile: job.tile, importance: importance, scale: scale)
       } else {
         band.add(
-          features: prediction, head: heads[job.fold], fold: job.fold, tile: job.tile, importance: importance,
-          scale: scale)
+          features: prediction, isChannelsLast: networks[job.fold].isChannelsLast, head: heads[job.fold],
+          fold: job.fold, tile: job.tile, importance: importance, scale: scale)
       }
     }
   }

@@ -44,8 +44,12 @@ public final class Predictor: Sendable {
     // Probabilities are made of all logits of a voxel, so these must be there.
     let parts = model.networks.map { model.isLegacy ? nil : $0.splitHead() }
     heads = parts.compactMap { $0?.head }
+    // Reversals are added up with their channels first.
+    let isMirrored = !model.mirrorAxes(options).isEmpty
     networks = try zip(model.networks, parts).map { whole, parts in
-      try engine.compile(parts?.trunk ?? whole, inputShape: shape, options: compile)
+      var compile = compile
+      compile.takesChannelsLast = parts.map { $0.head.takesChannelsLast && !isMirrored } ?? false
+      return try engine.compile(parts?.trunk ?? whole, inputShape: shape, options: compile)
     }
   }
 

@@ -6,16 +6,19 @@ struct OpenVINOLowering {
   let weights: OpenVINOWeights
   /// Whether means and variances are to be exact to single precision, see `OpenVINOModel.Statistics`.
   let statistics: OpenVINOModel.Statistics
+  /// Whether answers have the axes (N, spatial axes..., C).
+  let isChannelsLast: Bool
   private var layers = ""
   private var edges = ""
   private var layerCount = 0
   /// Constants already written, by name and shape.
   private var constants: [String: Result] = [:]
 
-  init(network: Network, weights: OpenVINOWeights, statistics: OpenVINOModel.Statistics) {
+  init(network: Network, weights: OpenVINOWeights, statistics: OpenVINOModel.Statistics, isChannelsLast: Bool) {
     self.network = network
     self.weights = weights
     self.statistics = statistics
+    self.isChannelsLast = isChannelsLast
   }
 
   /// What a layer computes: its number, its output port, and the sizes (nil where open).
@@ -38,11 +41,14 @@ struct OpenVINOLowering {
     ) { first, _ in first }
     for (index, node) in graph.nodes.enumerated() {
       let inputs = node.inputs.map { values[$0.index] }
-      values.append(try add(node, inputs, shapes[index + 1], names: outputNames[index + 1]))
+      let names = isChannelsLast ? nil : outputNames[index + 1]
+      values.append(try add(node, inputs, shapes[index + 1], names: names))
     }
     for output in graph.outputs {
       let name = outputNames[output.index] ?? "output"
-      _ = add("Result", "\(name)/Result", [values[output.index]], [], nil)
+      let answer = values[output.index]
+      let result = isChannelsLast ? try movingChannelsLast(answer, name) : answer
+      _ = add("Result", "\(name)/Result", [result], [], nil)
     }
     return "<?xml version=\"1.0\"?>\n<net name=\"\(graph.name)\" version=\"11\">\n<layers>\n\(layers)</layers>\n"
       + "<edges>\n\(edges)</edges>\n</net>\n"
@@ -151,6 +157,13 @@ struct OpenVINOLowering {
     let offset = binary("Subtract", "offset", shift, moved, one)
     let scaled = binary("Multiply", "scaled", input, factor, input.shape)
     return add("Add", name, [scaled, offset], Self.numpyBroadcast, input.shape, names: names)
+  }
+
+  /// (N, C, spatial axes...) as (N, spatial axes..., C).
+  private mutating func movingChannelsLast(_ input: Result, _ name: String) throws -> Result {
+    let order = [0] + (2..<input.shape.count) + [1]
+    let axes = try list("order of axes", order.map(Double.init), "i64")
+    return add("Transpose", name, [input, axes], [], order.map { input.shape[$0] }, names: name)
   }
 
   /// The mean over all spatial axes: of windows along the last axis, of windows of these, and of the rest.

@@ -24,14 +24,18 @@ public struct OpenVINOModel: Sendable {
 
   /// - Parameters:
   ///   - inputShape: (N, C, spatial axes...); nil for an axis leaves its size open.
+  ///   - isChannelsLast: whether answers have the axes (N, spatial axes..., C). A processor's convolutions give them so, and
+  ///     would have to be followed by a pass that reorders them.
   ///   - copiesWeights: whether the weights are to lie close together with nothing between them, as they should in a file.
   ///
   /// Throws `badInput` when the network does not fit the shape.
   public init(
-    _ network: Network, inputShape: [Int?], statistics: Statistics = .inStages, copiesWeights: Bool = false
+    _ network: Network, inputShape: [Int?], statistics: Statistics = .inStages, isChannelsLast: Bool = false,
+    copiesWeights: Bool = false
   ) throws {
     weights = try OpenVINOWeights(network, copies: copiesWeights)
-    var lowering = OpenVINOLowering(network: network, weights: weights, statistics: statistics)
+    var lowering = OpenVINOLowering(
+      network: network, weights: weights, statistics: statistics, isChannelsLast: isChannelsLast)
     description = Array(try lowering.description(inputShape: inputShape).utf8)
   }
 }

@@ -57,6 +57,27 @@ import Testing
     #expect(largestDifference(result.values, expected.values) < (isDivisible ? 4e-6 : 1e-4) * largest)
   }
 
+  /// The same numbers in another order, where that is allowed.
+  @Test(arguments: GoldenNetwork.all) func givesChannelsLast(golden: GoldenNetwork) throws {
+    let engine = try InstalledOpenVINO.require()
+    let answers = try [false, true].map { takes in
+      let compiled = try engine.compile(
+        golden.network, inputShape: golden.inputShape, options: .init(precision: .fp32, takesChannelsLast: takes))
+      #expect(compiled.isChannelsLast == takes && compiled.outputShape == golden.outputShape)
+      let request = try compiled.makeRequest()
+      for index in request.input.indices { request.input[index] = Float(cosine(0.5 * Double(index))) }
+      try request.start()
+      return Array(try request.wait())
+    }
+    let (channels, voxels) = (golden.outputShape[1], golden.outputShape.dropFirst(2).reduce(1, *))
+    let largest = golden.output.reduce(0) { max($0, abs($1)) }
+    let turned = answers[1].indices.map { index in
+      let (sample, place) = index.quotientAndRemainder(dividingBy: channels * voxels)
+      return answers[1][sample * channels * voxels + place % voxels * channels + place / voxels]
+    }
+    #expect(largestDifference(turned, answers[0]) < 1e-5 * largest)
+  }
+
   @Test func saysWhatItRunsIn() throws {
     let golden = try #require(GoldenNetwork.all.first)
     let engine = try InstalledOpenVINO.require()

@@ -8,6 +8,7 @@ import Imaging
 final class FormulaNetwork: CompiledNetwork {
   let inputShape: [Int]
   let outputShape: [Int]
+  let isChannelsLast: Bool
   let precision = Precision.fp32
   let concurrentRequests: Int
   let notes: [String] = []
@@ -15,11 +16,13 @@ final class FormulaNetwork: CompiledNetwork {
 
   init(
     patch: [Int], inputs: Int = 1, outputs: Int, batch: Int = 1, concurrentRequests: Int = 3,
+    isChannelsLast: Bool = false,
     formula: @escaping @Sendable (Int, Float, Int) -> Float
   ) {
     inputShape = [batch, inputs] + patch
     outputShape = [batch, outputs] + patch
     self.concurrentRequests = concurrentRequests
+    self.isChannelsLast = isChannelsLast
     self.formula = formula
   }
 
@@ -43,10 +46,12 @@ final class FormulaNetwork: CompiledNetwork {
 
     func start() throws {
       let patch = network.inputShape.dropFirst(2).reduce(1, *)
+      let channels = network.outputShape[1]
       for sample in 0..<network.inputShape[0] {
-        for channel in 0..<network.outputShape[1] {
+        for channel in 0..<channels {
           for index in 0..<patch {
-            output[(sample * network.outputShape[1] + channel) * patch + index] = network.formula(
+            let place = network.isChannelsLast ? index * channels + channel : channel * patch + index
+            output[sample * channels * patch + place] = network.formula(
               channel, input[sample * network.inputShape[1] * patch + index], index)
           }
         }

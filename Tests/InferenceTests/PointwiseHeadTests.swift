@@ -39,4 +39,36 @@ import Testing
     let equal = zip(apart.logits, together.logits).filter { $0 == $1 }.count
     #expect(Double(equal) > 0.98 * Double(apart.logits.count))
   }
+
+  /// The order of the features in memory changes nothing: fewer than a register holds, as many, several registers full,
+  /// and numbers between.
+  @Test(arguments: [3, 16, 20, 32, 47, 128], [[8, 8, 45], [8, 8, 8]]) func takesChannelsLast(
+    features: Int, patch: [Int]
+  ) throws {
+    let classes = 7
+    let head = PointwiseHead(
+      inputs: features, outputs: classes, weights: (0..<features * classes).map { Float($0 % 11) / 16 - 0.3 },
+      bias: (0..<classes).map { Float($0) / 5 - 1 })
+    let shape = Shape3D(9, 10, patch[2] + 25)
+    let image = Volume<Float>(shape: shape) { voxels in
+      for index in voxels.indices { voxels[index] = Float(index * 37 % 101) / 101 - 0.5 }
+    }
+    let window = SlidingWindow(
+      grid: TileGrid(image: shape, patch: patch, step: 0.5), importance: ImportanceMap(gaussian: patch),
+      mirrorAxes: [])
+    let logits = try [false, true].map { isChannelsLast in
+      let trunk = FormulaNetwork(patch: patch, outputs: features, batch: 2, isChannelsLast: isChannelsLast) {
+        $1 * Float($0 % 5 + 1) + Float($2 % 7) / 8
+      }
+      let recorder = Recorder(channels: classes, shape: shape)
+      try window.run(image, networks: [trunk], heads: [head], into: recorder) { _, _ in }
+      return recorder.logits
+    }
+    #expect(logits[0] == logits[1] && Set(logits[0]).count > 100)
+    #expect(
+      head.takesChannelsLast
+        && !PointwiseHead(inputs: 129, outputs: 1, weights: .init(repeating: 0, count: 129), bias: [0])
+          .takesChannelsLast
+    )
+  }
 }

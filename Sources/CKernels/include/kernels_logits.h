@@ -47,4 +47,12 @@ void mt_accumulate_head_row(
     uint16_t *sums, ptrdiff_t sum_stride, const mt_head *head, const float *features, ptrdiff_t feature_stride,
     const uint16_t *importance, size_t width, float scale);
 
+/// The most features that the function below takes.
+enum { MT_HEAD_FEATURES = 128 };
+
+/// The same where the features of one voxel lie side by side, before those of the next voxel.
+void mt_accumulate_head_row_of_voxels(
+    uint16_t *sums, ptrdiff_t sum_stride, const mt_head *head, const float *features, const uint16_t *importance,
+    size_t width, float scale);
+
 #endif

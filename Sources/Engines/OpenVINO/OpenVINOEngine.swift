@@ -25,7 +25,8 @@ public struct OpenVINOEngine: Engine {
     let network = network.optimized(.all)
     let plan = try OpenVINOPlan(network.graph, core: core, inputShape: inputShape, options: options)
     let model = try OpenVINOModel(
-      network, inputShape: inputShape, statistics: plan.precision == .fp32 ? .inStages : .inOneChain)
+      network, inputShape: inputShape, statistics: plan.precision == .fp32 ? .inStages : .inOneChain,
+      isChannelsLast: plan.isChannelsLast)
     let cache = options.cacheFolder.map { CompiledNetworkCache(folder: $0) }
     let key = cache.map { _ in Self.key(network, model, plan, library) }
     if let cache, let key, let stored = cache.load(key) {
@@ -85,6 +86,8 @@ struct OpenVINOPlan {
   var device: String
   /// Tells the device from others of the same name.
   var deviceIdentity: String
+  /// Whether answers are taken with their channels last, as a processor's convolutions give them.
+  var isChannelsLast = false
   /// What was asked for, with `auto` decided.
   var precision: Precision
   /// How many requests keep it busy; nil to ask the compiled network.
@@ -99,6 +102,7 @@ struct OpenVINOPlan {
     try self.init(
       inputShape: inputShape, outputShapes: graph.outputs.map { shapes[$0.index] },
       activationBytes: graph.cost(forInput: inputShape).peakActivationBytes, core: core, options: options)
+    isChannelsLast = options.takesChannelsLast && device == "CPU"
   }
 
   /// - Parameter activationBytes: what the intermediate results of one pass take; nil when that is not known.

@@ -14,6 +14,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   let inputShape: [Int]
   var outputShape: [Int] { outputShapes[0] }
   fileprivate let outputShapes: [[Int]]
+  let isChannelsLast: Bool
   let precision: Precision
   let concurrentRequests: Int
   let notes: [String]
@@ -106,6 +107,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
     concurrentRequests = plan.requests ?? property("OPTIMAL_NUMBER_OF_INFER_REQUESTS").flatMap { Int($0) } ?? 1
     inputShape = plan.inputShape
     outputShapes = plan.outputShapes
+    isChannelsLast = plan.isChannelsLast
     self.core = core
     self.handle = handle
     self.memory = memory
@@ -120,6 +122,12 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   /// Writes the compiled network to a file. Throws `engine` when the device cannot do that.
   func export(to path: String) throws {
     try check(mt_openvino_export(functions, handle, path), "store the compiled network")
+  }
+
+  /// The answer's shape as it lies in memory.
+  fileprivate func storedShape(ofOutput index: Int) -> [Int] {
+    let shape = outputShapes[index]
+    return isChannelsLast ? shape[..<1] + shape[2...] + [shape[1]] : shape
   }
 
   fileprivate func check(_ status: Int32, _ action: @autoclosure () -> String) throws {
@@ -141,7 +149,8 @@ final class OpenVINORequest: InferenceRequest {
     guard let handle else { throw Failure(.engine, "OpenVINO could not make an inference request") }
     do {
       input = try Self.values(network, mt_openvino_request_input, handle, network.inputShape)
-      _ = try Self.values(network, { mt_openvino_request_output($0, $1, 0, $2) }, handle, network.outputShape)
+      _ = try Self.values(
+        network, { mt_openvino_request_output($0, $1, 0, $2) }, handle, network.storedShape(ofOutput: 0))
     } catch {
       mt_openvino_request_free(network.functions, handle)
       throw error
@@ -172,7 +181,7 @@ final class OpenVINORequest: InferenceRequest {
     }
     // Asked for anew: devices may give every result a place of its own.
     let getter = { mt_openvino_request_output($0, $1, index, $2) }
-    return UnsafeBufferPointer(try Self.values(network, getter, handle, network.outputShapes[index]))
+    return UnsafeBufferPointer(try Self.values(network, getter, handle, network.storedShape(ofOutput: index)))
   }
 
   private typealias TensorGetter = (OpaquePointer?, OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?) -> Int32
