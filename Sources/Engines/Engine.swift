@@ -55,16 +55,12 @@ public protocol Engine: Sendable {
 
 /// An engine that also runs networks it is only given as a file.
 public protocol ModelFileEngine: Engine {
-  /// Prepares the network of an ONNX file for one fixed shape of input and answer, (N, C, spatial axes...).
+  /// Prepares the network of a file for one fixed shape of input and answer, (N, C, spatial axes...).
   ///
-  /// Throws `badInput` for a file that is no segmentation network, and `engine` when the library refuses it.
+  /// Throws `badInput` for a file that is no segmentation network, and `engine` when the library refuses it or does not
+  /// read files of this kind.
   func compile(
-    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
-  ) throws -> any CompiledNetwork
-
-  /// As above, for a file in OpenVINO's intermediate representation (`.xml`, with its `.bin` beside it).
-  func compile(
-    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
+    _ file: any NetworkFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork
 
   /// Does ahead of time what a device that compiles for minutes does before its first pass, and writes the result: an ONNX
@@ -90,12 +86,6 @@ extension ModelFileEngine {
     Failure(
       .engine, "wraps a network prepared for TensorRT, which nothing else runs", file: prepared.path,
       hint: "run it with the engine onnxruntime on the device tensorrt, or export the network as ONNX")
-  }
-
-  public func compile(
-    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
-  ) throws -> any CompiledNetwork {
-    throw Failure(.engine, "\(name) does not read OpenVINO's files", file: path, hint: "choose the engine openvino")
   }
 }
 

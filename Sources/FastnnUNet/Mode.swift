@@ -55,9 +55,9 @@ public struct Mode: Sendable, Equatable {
 
 /// One model of a mode, and how its labels get into the result.
 public struct ModePart: Sendable, Equatable {
-  /// A model folder or an ONNX file; relative to the folder of the mode's file unless absolute.
+  /// A model folder or a file with a network; relative to the folder of the mode's file unless absolute.
   public var model: String
-  /// The document that describes an ONNX file; nil for the one inside or beside it.
+  /// The document that describes such a file; nil for the one inside or beside it.
   public var description: String?
   /// nil for all that the model has.
   public var folds: [String]?

@@ -24,7 +24,8 @@ public struct PredictionEstimate {
   public func report(_ line: (String) -> Void) throws {
     let model = opened.model
     guard model.file == nil else {
-      throw Failure(.usage, "what an ONNX file costs is not estimated", file: model.path, hint: "leave out --explain")
+      throw Failure(
+        .usage, "what a network in a file costs is not estimated", file: model.path, hint: "leave out --explain")
     }
     let options = opened.job.options
     let patch = model.configuration.patchSize

@@ -10,7 +10,7 @@ public struct PredictionJob: Sendable {
   public var folds: [String]
   public var checkpoint: String
   public var options: PredictionOptions
-  /// The document that describes a model given as an ONNX file; nil for the one inside or beside it.
+  /// The document that describes a model given as a file; nil for the one inside or beside it.
   public var modelDescription: String?
 
   public init(

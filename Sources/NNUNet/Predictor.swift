@@ -34,7 +34,8 @@ public final class Predictor: Sendable {
     if let file = model.file {
       guard let engine = engine as? any ModelFileEngine else {
         throw Failure(
-          .engine, "\(engine.name) cannot run ONNX files", file: file.path, hint: "choose openvino or onnxruntime")
+          .engine, "\(engine.name) cannot run networks from files", file: file.path,
+          hint: "choose openvino or onnxruntime")
       }
       heads = []
       let output = [1, model.dataset.labels.outputCount] + model.configuration.patchSize

@@ -25,7 +25,7 @@ extension TrainedModel {
   /// The model with its preparation changed. Networks are the same.
   ///
   /// Throws `badInput` for changes that the network cannot take (a patch that it cannot halve often enough, or other than
-  /// its ONNX file is made for), for what is no normalisation, and for models of nnU-Net v1, which are prepared otherwise.
+  /// its file is made for), for what is no normalisation, and for models of nnU-Net v1, which are prepared otherwise.
   public func adjusted(by changes: ModelAdjustments) throws -> TrainedModel {
     guard !changes.isEmpty else { return self }
     guard !isLegacy else { throw Failure(.badInput, "the preparation of models of nnU-Net v1 cannot be changed") }

@@ -17,8 +17,8 @@ public struct TrainedModel: Sendable {
   public let folds: [String]
   /// What is done otherwise than in v2; nil for models of v2.
   var legacy: LegacyConventions?
-  /// The ONNX file that the network is run from, instead of `networks`.
-  public internal(set) var file: ONNXFile?
+  /// The file that the network is run from, instead of `networks`.
+  public internal(set) var file: (any NetworkFile)?
   /// The distance between patches that the model was made for, as a fraction of the patch; nil for nnU-Net's.
   public internal(set) var step: Double?
   /// Whether the middle of a patch counts more than its rim where patches overlap.
@@ -29,7 +29,11 @@ public struct TrainedModel: Sendable {
 
   /// What runs, in a few words.
   public var networkName: String {
-    if let file { return "ONNX\(file.isQuantized ? ", int8" : "") (\(Path.split(file.path).name))" }
+    if let file {
+      let onnx = file as? ONNXFile
+      let kind = onnx.map { $0.isQuantized ? "ONNX, int8" : $0.isPrepared ? "TensorRT" : "ONNX" } ?? "OpenVINO"
+      return "\(kind) (\(Path.split(file.path).name))"
+    }
     return networks.first?.graph.name ?? "no network"
   }
 
@@ -49,7 +53,7 @@ public struct TrainedModel: Sendable {
     guard Path.isFolder(folder) else {
       throw Failure(
         .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,
-        hint: "-m takes a model folder (one with plans.json, dataset.json and fold_0) or an ONNX file")
+        hint: "-m takes a model folder (one with plans.json, dataset.json and fold_0), an ONNX file or OpenVINO's .xml")
     }
     if LegacyModel.isLegacy(folder: folder) {
       return try LegacyModel.load(folder: folder, folds: folds, checkpoint: checkpoint)

@@ -3,18 +3,7 @@ import Basics
 /// What an ONNX file says about itself: enough to tell whether and how it can be run, without its operations.
 ///
 /// Field numbers: github.com/onnx/onnx, onnx/onnx.proto.
-public struct ONNXFile: Sendable {
-  /// An input or output.
-  public struct Port: Sendable, Equatable {
-    public var name: String
-    /// ONNX's number: 1 is float32, 10 float16.
-    public var elementType: Int
-    /// nil where the size is left open.
-    public var shape: [Int?]
-    /// Names of axes whose sizes are left open.
-    public var axisNames: [String?]
-  }
-
+public struct ONNXFile: NetworkFile {
   public let path: String
   /// The version of ONNX's own operators.
   public let operatorSet: Int
@@ -22,8 +11,8 @@ public struct ONNXFile: Sendable {
   public let producer: String
   public let metadata: [String: String]
   /// Without initialisers, which old files list too.
-  public let inputs: [Port]
-  public let outputs: [Port]
+  public let inputs: [NetworkPort]
+  public let outputs: [NetworkPort]
   /// The kinds of nodes it is made of: "Conv", ...
   public let operations: Set<String>
 
@@ -83,10 +72,12 @@ public struct ONNXFile: Sendable {
     (inputs, outputs, operations) = try Self.content(graph, folder: Path.split(path).folder)
   }
 
-  private static func content(_ graph: ProtobufReader, folder: String) throws -> ([Port], [Port], Set<String>) {
+  private static func content(_ graph: ProtobufReader, folder: String) throws -> (
+    [NetworkPort], [NetworkPort], Set<String>
+  ) {
     var graph = graph
     var initialisers: Set<String> = []
-    var (inputs, outputs): ([Port], [Port]) = ([], [])
+    var (inputs, outputs): ([NetworkPort], [NetworkPort]) = ([], [])
     var operations: Set<String> = []
     while let (field, value) = try graph.next() {
       switch field {
@@ -144,9 +135,9 @@ public struct ONNXFile: Sendable {
     return name
   }
 
-  private static func port(_ value: ProtobufReader.Value) throws -> Port {
+  private static func port(_ value: ProtobufReader.Value) throws -> NetworkPort {
     var reader = try value.message()
-    var port = Port(name: "", elementType: 0, shape: [], axisNames: [])
+    var port = NetworkPort(name: "", elementType: .other("no type"), shape: [], axisNames: [])
     while let (field, value) = try reader.next() {
       if field == 1 { port.name = try value.text() }
       guard field == 2 else { continue }
@@ -155,7 +146,7 @@ public struct ONNXFile: Sendable {
         guard field == 1 else { continue }
         var tensor = try value.message()
         while let (field, value) = try tensor.next() {
-          if field == 1 { port.elementType = try value.int() }
+          if field == 1 { port.elementType = try elementType(value.int()) }
           if field == 2 { try addAxes(value, to: &port) }
         }
       }
@@ -163,7 +154,15 @@ public struct ONNXFile: Sendable {
     return port
   }
 
-  private static func addAxes(_ value: ProtobufReader.Value, to port: inout Port) throws {
+  private static func elementType(_ number: Int) -> NetworkPort.ElementType {
+    switch number {
+    case 1: .float32
+    case 10: .float16
+    default: .other("ONNX's type \(number)")
+    }
+  }
+
+  private static func addAxes(_ value: ProtobufReader.Value, to port: inout NetworkPort) throws {
     var shape = try value.message()
     while let (field, value) = try shape.next() {
       guard field == 1 else { continue }
@@ -198,36 +197,5 @@ public struct ONNXFile: Sendable {
       if field == 2 { version = try value.int() }
     }
     return (domain, version)
-  }
-}
-
-extension ONNXFile {
-  /// The input and the answer of a segmentation network. Throws `badInput` for a model that is none: with several inputs,
-  /// another type than float32, or other arrays than (N, C, Y, X) or (N, C, Z, Y, X).
-  public func segmentationPorts() throws -> (input: Port, output: Port) {
-    guard inputs.count == 1, let input = inputs.first, let output = outputs.first else {
-      throw Failure(
-        .badInput,
-        "has \(inputs.count) input(s) and \(outputs.count) output(s); a segmentation network has one of each",
-        file: path)
-    }
-    for port in [input, output] {
-      guard port.elementType == 1 else {
-        throw Failure(
-          .badInput, "\"\(port.name)\" is not in 32-bit floats (it has ONNX's type \(port.elementType))", file: path,
-          hint: "export the network with float32 inputs and outputs")
-      }
-    }
-    guard (4...5).contains(input.shape.count) else {
-      throw Failure(
-        .badInput, "\"\(input.name)\" has \(input.shape.count) axes; images have 4 (N, C, Y, X) or 5 (N, C, Z, Y, X)",
-        file: path)
-    }
-    guard output.shape.isEmpty || output.shape.count == input.shape.count else {
-      throw Failure(
-        .badInput, "\"\(output.name)\" has \(output.shape.count) axes, \"\(input.name)\" has \(input.shape.count)",
-        file: path)
-    }
-    return (input, output)
   }
 }

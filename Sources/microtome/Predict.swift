@@ -13,12 +13,12 @@ struct Predict: ParsableCommand {
 
   @Option(
     name: [.customShort("m"), .customLong("model_path")],
-    help: "The model folder: the one with plans.json, dataset.json and fold_0; or an ONNX file.")
+    help: "The model folder: the one with plans.json, dataset.json and fold_0; or an ONNX file, or OpenVINO's .xml.")
   var model: String?
 
   @Option(
     name: .customLong("model-config"),
-    help: "The JSON or INI file that describes an ONNX file. (default: what is inside it, or MODEL.json beside it)")
+    help: "The JSON or INI file that describes such a file. (default: what is inside it, or MODEL.json beside it)")
   var modelDescription: String?
 
   @Option(name: .customShort("d"), help: "The dataset's name or number.")

@@ -10,7 +10,7 @@ struct PredictionSession {
   let parts: PartArguments
   /// nnU-Net's own commands succeed on a folder without cases.
   var toleratesNoCases = false
-  /// The document that describes an ONNX file.
+  /// The document that describes a file with a network.
   var modelDescription: String?
 
   func run() throws {

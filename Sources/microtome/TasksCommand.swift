@@ -71,8 +71,8 @@ struct TasksCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Registers the models of a mode.",
       discussion: """
-        Models are nnU-Net's folders, ONNX files, or the JSON or INI files that describe ONNX files beside them. \
-        The file that is written can be edited; --definition takes such a file in place of all other options.
+        Models are nnU-Net's folders, ONNX files, OpenVINO's .xml, or the JSON or INI files that describe such files \
+        beside them. The file that is written can be edited; --definition takes such a file in place of all other options.
         """)
 
     @Argument(help: "The mode: one of FastnnUNet's, or a name of your own.") var mode: String
@@ -82,7 +82,7 @@ struct TasksCommand: ParsableCommand {
       help: "The model. Given several times, the labels of each lie over those before, numbered behind them.")
     var models: [String] = []
 
-    @Option(name: .customLong("model-config"), help: "The JSON or INI file that describes an ONNX file.")
+    @Option(name: .customLong("model-config"), help: "The JSON or INI file that describes a file with a network.")
     var description: String?
 
     @Option(
@@ -156,7 +156,7 @@ struct TasksCommand: ParsableCommand {
 
     private func assembled() throws -> Mode {
       guard !models.isEmpty else {
-        throw Failure(.usage, "no model was given", hint: "--model takes a model folder or an ONNX file")
+        throw Failure(.usage, "no model was given", hint: "--model takes a model folder or a file with a network")
       }
       guard models.count == 1 || description == nil else {
         throw Failure(.usage, "--model-config is for one model", hint: "use --definition for several")
@@ -193,7 +193,7 @@ struct TasksCommand: ParsableCommand {
       }
       guard Path.exists(part.model) else {
         throw Failure(
-          .missingInput, "does not exist", file: model, hint: "--model takes a model folder or an ONNX file")
+          .missingInput, "does not exist", file: model, hint: "--model takes a model folder or a file with a network")
       }
       if Path.isFolder(part.model) {
         part.folds = folds.isEmpty ? nil : folds

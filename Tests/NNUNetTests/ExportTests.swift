@@ -68,7 +68,8 @@ import Testing
       export.precision = precision
       let result = try #require(try export.run(model, to: folder(precision.rawValue), stem: "m").first)
       let written = try ExportedModel.load(result.path)
-      #expect(written.file?.isPrepared == true && written.file?.metadata["precision"] == precision.rawValue)
+      let file = try #require(written.file as? ONNXFile)
+      #expect(file.isPrepared && file.metadata["precision"] == precision.rawValue)
       #expect(written.mirrorAxes == model.mirrorAxes)
     }
   }
@@ -118,6 +119,22 @@ import Testing
     let result = try export.run(model, to: folder("ir"), stem: "m", isExactName: true)
     #expect(result.first?.difference.map { $0 < 1e-3 } == true)
     #expect(try Path.list(folder("ir")).sorted() == ["m.bin", "m.json", "m.xml"])
+    // The file is a model, by the document beside it.
+    var labels: [LabelMap] = []
+    for (index, place) in [job.modelFolder, folder("ir/m.xml")].enumerated() {
+      var run = job
+      (run.modelFolder, run.outputFolder, run.folds) = (place, folder("labels\(index)"), ["0"])
+      #expect(try run.open().run(on: InstalledOpenVINO.require()) { _ in }.failures == [])
+      let file = try #require(try Path.list(run.outputFolder).first { !$0.hasSuffix(".json") })
+      labels.append(try model.plans.reader.readLabels(Path.join(run.outputFolder, file)).labels)
+    }
+    #expect(try labels[0].fractionDifferent(from: labels[1]) <= 5e-4)
+    let opened = try ExportedModel.load(folder("ir/m.xml"))
+    #expect(opened.networkName == "OpenVINO (m.xml)" && opened.mirrorAxes == model.mirrorAxes)
+    if let other = InstalledOnnxRuntime.engine {
+      let failure = #expect(throws: Failure.self) { try Predictor(model: opened, engine: other, options: .init()) }
+      #expect(failure?.hint?.contains("openvino") == true)
+    }
     export.averagesFolds = true
     #expect(#expect(throws: Failure.self) { try export.run(model, to: folder("ir"), stem: "m") }?.kind == .usage)
   }

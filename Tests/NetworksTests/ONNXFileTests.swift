@@ -39,7 +39,8 @@ import Testing
     let (input, output) = try file.segmentationPorts()
     #expect(
       input
-        == .init(name: "input", elementType: 1, shape: [nil, 2, 2, 4, 4], axisNames: ["batch", nil, nil, nil, nil]))
+        == .init(
+          name: "input", elementType: .float32, shape: [nil, 2, 2, 4, 4], axisNames: ["batch", nil, nil, nil, nil]))
     #expect(output.name == "output" && output.shape == [nil, 3, 2, 4, 4])
   }
 

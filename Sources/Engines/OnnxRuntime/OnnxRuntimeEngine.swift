@@ -37,8 +37,11 @@ public struct OnnxRuntimeEngine: Engine {
 
 extension OnnxRuntimeEngine: ModelFileEngine {
   public func compile(
-    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
+    _ file: any NetworkFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
+    guard let file = file as? ONNXFile else {
+      throw Failure(.engine, "ONNX Runtime reads ONNX files only", file: file.path, hint: "choose the engine openvino")
+    }
     var settings = try OnnxRuntimeSettings(options, library: library)
     if file.isPrepared {
       guard settings.provider == .tensorRT else { throw refusal(of: file) }

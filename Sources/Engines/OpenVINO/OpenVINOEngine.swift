@@ -59,21 +59,14 @@ public struct OpenVINOEngine: Engine {
 
 extension OpenVINOEngine: ModelFileEngine {
   public func compile(
-    _ file: ONNXFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
+    _ file: any NetworkFile, inputShape: [Int], outputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     _ = try file.segmentationPorts()
-    guard !file.isPrepared else { throw refusal(of: file) }
-    return try compile(
-      representation: file.path, inputShape: inputShape, outputShape: outputShape, options: options)
-  }
-
-  public func compile(
-    representation path: String, inputShape: [Int], outputShape: [Int], options: CompileOptions
-  ) throws -> any CompiledNetwork {
+    if let file = file as? ONNXFile, file.isPrepared { throw refusal(of: file) }
     let core = try OpenVINOCore(library)
     let plan = try OpenVINOPlan(
       inputShape: inputShape, outputShapes: [outputShape], activationBytes: nil, core: core, options: options)
-    return try OpenVINONetwork(file: path, core: core, plan: plan)
+    return try OpenVINONetwork(file: file.path, core: core, plan: plan)
   }
 }
 

@@ -1,12 +1,17 @@
 import Basics
 import Networks
 
-/// Opens ONNX files as models: our own exports by what they say about themselves, others by a document beside them.
+/// Opens files with networks as models: our own ONNX files by what they say about themselves, others by a document beside
+/// them.
 public enum ExportedModel {
-  /// Whether a path names an ONNX file rather than a model folder.
-  public static func isModelFile(_ path: String) -> Bool { path.hasSuffix(".onnx") && !Path.isFolder(path) }
+  /// Whether a path names a file with a network, ONNX or OpenVINO's, rather than a model folder.
+  public static func isModelFile(_ path: String) -> Bool {
+    endings.contains(where: path.hasSuffix) && !Path.isFolder(path)
+  }
 
-  /// Opens the model of an ONNX file.
+  static let endings = [".onnx", ".xml"]
+
+  /// Opens the model of a file.
   ///
   /// - Parameter description: the JSON or INI document that describes the model; nil for what is inside the file, or else
   ///   for the document beside it that has its name or names it.
@@ -15,24 +20,25 @@ public enum ExportedModel {
   /// cannot be run, or does not do what the description says.
   public static func load(_ path: String, description: String? = nil) throws -> TrainedModel {
     guard Path.isFile(path) else {
-      throw Failure(.missingInput, "does not exist", file: path, hint: "-m takes a model folder or an ONNX file")
+      throw Failure(
+        .missingInput, "does not exist", file: path, hint: "-m takes a model folder, an ONNX file or OpenVINO's .xml")
     }
-    let file = try ONNXFile.read(path)
-    let (input, output) = try file.segmentationPorts()
-    if description == nil, file.metadata[ExportRecord.mark] != nil {
-      return try locating(path) { try own(file, input, output) }
+    let file = try readNetworkFile(path)
+    let ports = try file.segmentationPorts()
+    if description == nil, let file = file as? ONNXFile, file.metadata[ExportRecord.mark] != nil {
+      return try locating(path) { try own(file, ports.input, ports.output) }
     }
     let place = try description ?? ModelDescription.path(beside: path)
     let known = try ModelDescription.read(place)
-    return try locating(place) { try known.model(file, input, output) }
+    return try locating(place) { try known.model(file, ports.input, ports.output) }
   }
 
-  /// Whether a path names the document (JSON or INI) that describes an ONNX file.
+  /// Whether a path names the document (JSON or INI) that describes a file with a network.
   public static func isDescription(_ path: String) -> Bool {
     Path.isFile(path) && (path.hasSuffix(".json") || path.hasSuffix(".ini"))
   }
 
-  /// The ONNX file that a document describes: the one it names, in the folder it names or beside the document, or the one
+  /// The file that a document describes: the one it names, in the folder it names or beside the document, or the one
   /// beside it with the document's own name.
   ///
   /// Throws `missingInput` when there is none, and `badInput` when the document cannot be read.
@@ -41,16 +47,16 @@ public enum ExportedModel {
     let stem = name.hasSuffix(".ini") ? name.dropLast(4) : name.dropLast(5)
     let named = try ModelDescription.read(path).json["model_path"]?.string
     let candidates = [named, named.map { Path.join(folder, $0) }, named.map { Path.join(folder, Path.split($0).name) }]
-    let all = candidates.compactMap(\.self) + [Path.join(folder, "\(stem).onnx")]
+    let all = candidates.compactMap(\.self) + endings.map { Path.join(folder, stem + $0) }
     guard let found = all.first(where: { isModelFile($0) && Path.isFile($0) }) else {
       throw Failure(
-        .missingInput, "there is no ONNX file beside this description", file: path,
+        .missingInput, "there is no network beside this description", file: path,
         hint: "put \(named.map { Path.split($0).name } ?? "\(stem).onnx") beside it")
     }
     return found
   }
 
-  private static func own(_ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port) throws -> TrainedModel {
+  private static func own(_ file: ONNXFile, _ input: NetworkPort, _ output: NetworkPort) throws -> TrainedModel {
     func json(_ key: String) throws -> JSON {
       guard let text = file.metadata[key] else { throw Failure(.badInput, "does not hold \"\(key)\"") }
       return try JSON(parsing: Array(text.utf8))
@@ -66,7 +72,7 @@ public enum ExportedModel {
 
   /// Checks that the network is the one described. Throws `badInput`.
   static func model(
-    _ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port, plans: Plans, configuration name: String,
+    _ file: any NetworkFile, _ input: NetworkPort, _ output: NetworkPort, plans: Plans, configuration name: String,
     dataset: DatasetDescription, trainer: String, folds: [String], mirrorAxes: [Int]
   ) throws -> TrainedModel {
     let configuration = try plans.configuration(name)

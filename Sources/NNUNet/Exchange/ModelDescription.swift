@@ -23,7 +23,7 @@ struct ModelDescription {
   /// The document that describes a model: `<name>.json`, `<name>.ini`, or the only one in the folder that names the file.
   static func path(beside model: String) throws -> String {
     let (folder, name) = Path.split(model)
-    let stem = String(name.dropLast(".onnx".count))
+    let stem = name.split(separator: ".").dropLast().joined(separator: ".")
     for candidate in [".json", ".ini"].map({ Path.join(folder, stem + $0) }) where Path.isFile(candidate) {
       return candidate
     }
@@ -41,12 +41,13 @@ struct ModelDescription {
   private var modelName: String? { json["model_path"]?.string.map { Path.split($0).name } }
 
   /// The model that the document and the file together describe.
-  func model(_ file: ONNXFile, _ input: ONNXFile.Port, _ output: ONNXFile.Port) throws -> TrainedModel {
+  func model(_ file: any NetworkFile, _ input: NetworkPort, _ output: NetworkPort) throws -> TrainedModel {
     let name = Path.split(file.path).name
     if let modelName, modelName != name {
       throw Failure(.badInput, "describes \(modelName), not \(name)", hint: "name the right one with --model-config")
     }
-    for (key, port) in [("input_name", input), ("output_name", output)] {
+    // Outputs of OpenVINO's files have names of their own, and no program asks for them.
+    for (key, port) in [("input_name", input), ("output_name", output)] where file is ONNXFile {
       guard let wanted = json[key]?.string, wanted != port.name else { continue }
       throw Failure(.badInput, "calls the network's \(key.dropLast(5)) \"\(wanted)\"; it is called \"\(port.name)\"")
     }
@@ -63,7 +64,8 @@ struct ModelDescription {
       configuration: isWhole ? json["configuration"]?.string ?? "" : Self.configuration,
       dataset: DatasetDescription(
         json: isWhole ? json["dataset"] ?? .null : dataset(channels: channels(input), output)),
-      trainer: json["trainer"]?.string ?? file.producer, folds: json["folds"]?.strings ?? ["all"], mirrorAxes: axes)
+      trainer: json["trainer"]?.string ?? (file as? ONNXFile)?.producer ?? "unknown",
+      folds: json["folds"]?.strings ?? ["all"], mirrorAxes: axes)
     if let count = json["num_class"]?.int, count != model.dataset.labels.outputCount {
       throw Failure(
         .badInput, "\"num_class\" is \(count), but there are \(model.dataset.labels.outputCount) labels and background")
@@ -81,7 +83,7 @@ struct ModelDescription {
   /// The name of the one configuration in plans made here.
   private static let configuration = "exported"
 
-  private func channels(_ input: ONNXFile.Port) -> Int {
+  private func channels(_ input: NetworkPort) -> Int {
     json["channel_names"]?.object?.count ?? json["input_channels"]?.int ?? input.shape[1] ?? 1
   }
 
@@ -119,7 +121,7 @@ struct ModelDescription {
     ])
   }
 
-  private func dataset(channels: Int, _ output: ONNXFile.Port) throws -> JSON {
+  private func dataset(channels: Int, _ output: NetworkPort) throws -> JSON {
     let names = JSONObject((0..<channels).map { ("\($0)", JSON.string("channel \($0)")) })
     var labels = json["labels"]
     if labels?.object == nil {

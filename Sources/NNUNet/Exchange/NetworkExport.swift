@@ -251,16 +251,9 @@ public struct NetworkExport: Sendable {
     _ path: String, _ model: TrainedModel, _ check: Check
   ) throws -> (difference: Float, agreement: Float) {
     let (inputShape, outputShape) = try shapes(model)
-    let written: any CompiledNetwork =
-      switch format {
-      case .onnx, .tensorrt:
-        try check.engine.compile(
-          ONNXFile.read(path), inputShape: inputShape, outputShape: outputShape, options: fileOptions)
-      case .openvino:
-        try check.engine.compile(
-          representation: path, inputShape: inputShape, outputShape: outputShape, options: compile)
-      }
-    let request = try written.makeRequest()
+    let request = try check.engine.compile(
+      readNetworkFile(path), inputShape: inputShape, outputShape: outputShape, options: fileOptions
+    ).makeRequest()
     let originals = try model.networks.map {
       try check.judge.compile($0, inputShape: [1] + inputShape.dropFirst(), options: compile).makeRequest()
     }

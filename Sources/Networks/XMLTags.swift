@@ -1,0 +1,126 @@
+import Basics
+
+/// Goes through the tags of an XML document (w3.org/TR/xml) one after the other: enough for documents that programs write,
+/// without entities of their own.
+struct XMLTags {
+  /// A tag that begins or ends an element, or the text between two.
+  enum Item: Equatable {
+    case begin(name: String, attributes: [String: String])
+    /// Follows the beginning at once where one tag is both.
+    case end(name: String)
+    case text(String)
+  }
+
+  private let bytes: UnsafeRawBufferPointer
+  private var position = 0
+  private var pendingEnd: String?
+
+  /// The bytes must stay as long as this reads from them.
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  static let damage = Failure(.badInput, "is damaged: it is not a complete XML document")
+
+  /// The next item that is neither a comment nor meant for programs; nil at the end. Throws `badInput` for what is no XML.
+  mutating func next() throws -> Item? {
+    if let name = pendingEnd {
+      pendingEnd = nil
+      return .end(name: name)
+    }
+    while position < bytes.count {
+      guard bytes[position] == UInt8(ascii: "<") else { return .text(try text(upTo: "<", orEnd: true)) }
+      if skips("<!--") {
+        try pass("-->")
+      } else if skips("<?") {
+        try pass("?>")
+      } else if skips("<!") {
+        try pass(">")
+      } else {
+        return try tag()
+      }
+    }
+    return nil
+  }
+
+  private mutating func tag() throws -> Item {
+    position += 1
+    if skips("/") {
+      let name = name()
+      skipSpace()
+      guard !name.isEmpty, skips(">") else { throw Self.damage }
+      return .end(name: name)
+    }
+    let name = name()
+    guard !name.isEmpty else { throw Self.damage }
+    var attributes: [String: String] = [:]
+    while true {
+      skipSpace()
+      if skips(">") { break }
+      if skips("/>") {
+        pendingEnd = name
+        break
+      }
+      let key = self.name()
+      skipSpace()
+      guard !key.isEmpty, skips("=") else { throw Self.damage }
+      skipSpace()
+      let quote: Unicode.Scalar = skips("\"") ? "\"" : "'"
+      guard quote == "\"" || skips("'") else { throw Self.damage }
+      attributes[key] = try text(upTo: quote, orEnd: false)
+      position += 1
+    }
+    return .begin(name: name, attributes: attributes)
+  }
+
+  private mutating func name() -> String {
+    let start = position
+    while position < bytes.count, !Self.isSpace(bytes[position]),
+      !"=/><\"'".utf8.contains(bytes[position])
+    {
+      position += 1
+    }
+    return String(decoding: bytes[start..<position], as: UTF8.self)
+  }
+
+  /// What comes before a character, with the five entities that XML itself has in their place.
+  private mutating func text(upTo end: Unicode.Scalar, orEnd mayEnd: Bool) throws -> String {
+    let start = position
+    while position < bytes.count, bytes[position] != UInt8(ascii: end) { position += 1 }
+    guard position < bytes.count || mayEnd else { throw Self.damage }
+    let raw = String(decoding: bytes[start..<position], as: UTF8.self)
+    guard raw.utf8.contains(UInt8(ascii: "&")) else { return raw }
+    var result = ""
+    var rest = raw[...]
+    while let entity = rest.firstIndex(of: "&") {
+      result += rest[..<entity]
+      rest = rest[entity...]
+      guard let known = Self.entities.first(where: { rest.hasPrefix($0.name) }) else { throw Self.damage }
+      result += known.character
+      rest = rest.dropFirst(known.name.count)
+    }
+    return result + rest
+  }
+
+  private static let entities: [(name: String, character: String)] = [
+    ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"), ("&quot;", "\""), ("&apos;", "'"),
+  ]
+
+  private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0A, 0x0D].contains(byte) }
+
+  private mutating func skipSpace() { while position < bytes.count, Self.isSpace(bytes[position]) { position += 1 } }
+
+  /// Goes behind `word` if it is what comes next.
+  private mutating func skips(_ word: String) -> Bool {
+    guard bytes[position...].starts(with: word.utf8) else { return false }
+    position += word.utf8.count
+    return true
+  }
+
+  /// Goes behind the next `word`. Throws when there is none.
+  private mutating func pass(_ word: String) throws {
+    while position < bytes.count {
+      if skips(word) { return }
+      position += 1
+    }
+    throw Self.damage
+  }
+}
