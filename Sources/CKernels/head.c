@@ -91,8 +91,8 @@ ALWAYS_INLINE void accumulate_block(
   }
 }
 
-/// The first voxel of the block that ends the row when `x` is beyond all whole blocks: it reaches back over voxels that
-/// are done.
+/// Where the block that does voxel `x` and those after it begins: the last one of a row reaches back over voxels that are
+/// done.
 ALWAYS_INLINE size_t block_start(size_t x, size_t width) {
   return width - x >= block || width < block ? x : width - block;
 }
@@ -110,7 +110,7 @@ void mt_accumulate_head_row(
 
 /// A step of a transposition: in every square of 2 d rows and columns, the quarters beside the diagonal change places.
 #define SWAP(d)                                                                                                       \
-  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) {                                                                                      \
+  _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) {                                                   \
     if (i & d) continue;                                                                                              \
     lanes a = rows[i], b = rows[i + d];                                                                               \
     rows[i] = __builtin_shufflevector(a, b, LOW(d, 0), LOW(d, 1), LOW(d, 2), LOW(d, 3), LOW(d, 4), LOW(d, 5),         \

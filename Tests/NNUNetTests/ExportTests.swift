@@ -131,6 +131,10 @@ import Testing
     #expect(try labels[0].fractionDifferent(from: labels[1]) <= 5e-4)
     let opened = try ExportedModel.load(folder("ir/m.xml"))
     #expect(opened.networkName == "OpenVINO (m.xml)" && opened.mirrorAxes == model.mirrorAxes)
+    // Both kinds of file can share the document.
+    export.format = .onnx
+    _ = try export.run(model, to: folder("ir"), stem: "m", isExactName: true)
+    #expect(try ExportedModel.load(folder("ir/m.xml")).dataset.json == opened.dataset.json)
     if let other = InstalledOnnxRuntime.engine {
       let failure = #expect(throws: Failure.self) { try Predictor(model: opened, engine: other, options: .init()) }
       #expect(failure?.hint?.contains("openvino") == true)

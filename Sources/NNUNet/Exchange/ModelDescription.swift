@@ -23,7 +23,7 @@ struct ModelDescription {
   /// The document that describes a model: `<name>.json`, `<name>.ini`, or the only one in the folder that names the file.
   static func path(beside model: String) throws -> String {
     let (folder, name) = Path.split(model)
-    let stem = name.split(separator: ".").dropLast().joined(separator: ".")
+    let stem = stem(of: name)
     for candidate in [".json", ".ini"].map({ Path.join(folder, stem + $0) }) where Path.isFile(candidate) {
       return candidate
     }
@@ -38,12 +38,17 @@ struct ModelDescription {
     return found
   }
 
+  /// The name of a file without what tells its format: a network that lies there as ONNX and for OpenVINO is one network.
+  private static func stem(of name: String) -> String {
+    ExportedModel.endings.first(where: name.hasSuffix).map { String(name.dropLast($0.count)) } ?? name
+  }
+
   private var modelName: String? { json["model_path"]?.string.map { Path.split($0).name } }
 
   /// The model that the document and the file together describe.
   func model(_ file: any NetworkFile, _ input: NetworkPort, _ output: NetworkPort) throws -> TrainedModel {
     let name = Path.split(file.path).name
-    if let modelName, modelName != name {
+    if let modelName, Self.stem(of: modelName) != Self.stem(of: name) {
       throw Failure(.badInput, "describes \(modelName), not \(name)", hint: "name the right one with --model-config")
     }
     // Outputs of OpenVINO's files have names of their own, and no program asks for them.

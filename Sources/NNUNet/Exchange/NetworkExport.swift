@@ -151,7 +151,7 @@ public struct NetworkExport: Sendable {
         options.quantization = quantization
       }
       try ONNXModel(ensemble: networks, inputShape: shape, options: options).write(toFile: path)
-      if format == .tensorrt { record.precision = try prepare(path, model, record).rawValue }
+      if format == .tensorrt { try prepare(path, model, &record) }
     case .openvino:
       let written = try OpenVINOModel(model.networks[0].optimized(.all), inputShape: shape, copiesWeights: true)
       try AtomicFile.write(written.description, to: path)
@@ -185,21 +185,19 @@ public struct NetworkExport: Sendable {
     return result
   }
 
-  /// Replaces a network by what TensorRT makes of it, and returns what that computes in.
-  private func prepare(_ path: String, _ model: TrainedModel, _ record: ExportRecord) throws -> Precision {
+  /// Replaces a network by what TensorRT makes of it, and notes what that computes in.
+  private func prepare(_ path: String, _ model: TrainedModel, _ record: inout ExportRecord) throws {
     guard let engine = check?.engine else {
       throw Failure(.engine, "preparing a network for TensorRT needs the engine that runs it")
     }
     let prepared = path + ".prepared.onnx"
     let (input, output) = try shapes(model)
-    var record = record
-    let precision = try engine.prepare(
-      ONNXFile.read(path), inputShape: input, outputShape: output, options: fileOptions, to: prepared)
-    record.precision = precision.rawValue
+    record.precision = try engine.prepare(
+      ONNXFile.read(path), inputShape: input, outputShape: output, options: fileOptions, to: prepared
+    ).rawValue
     // Some versions keep what the network said about itself. Of two entries of one name the last counts.
     try ONNXFile.append(record.metadata, to: prepared)
     try Path.move(prepared, to: path)
-    return precision
   }
 
   /// How the written file is compiled.
