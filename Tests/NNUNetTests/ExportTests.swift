@@ -132,11 +132,12 @@ import Testing
     let opened = try ExportedModel.load(folder("ir/m.xml"))
     #expect(opened.networkName == "OpenVINO (m.xml)" && opened.mirrorAxes == model.mirrorAxes)
     // Both kinds of file can share the document.
-    export.format = .onnx
-    _ = try export.run(model, to: folder("ir"), stem: "m", isExactName: true)
+    var other = export
+    other.format = .onnx
+    _ = try other.run(model, to: folder("ir"), stem: "m", isExactName: true)
     #expect(try ExportedModel.load(folder("ir/m.xml")).dataset.json == opened.dataset.json)
-    if let other = InstalledOnnxRuntime.engine {
-      let failure = #expect(throws: Failure.self) { try Predictor(model: opened, engine: other, options: .init()) }
+    if let engine = InstalledOnnxRuntime.engine {
+      let failure = #expect(throws: Failure.self) { try Predictor(model: opened, engine: engine, options: .init()) }
       #expect(failure?.hint?.contains("openvino") == true)
     }
     export.averagesFolds = true
