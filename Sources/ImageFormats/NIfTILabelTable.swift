@@ -1,3 +1,5 @@
+import Basics
+
 /// Names and colours of labels, in a header extension that Connectome Workbench and TotalSegmentator read.
 ///
 /// Connectome Workbench's XML for label volumes, in the layout that TotalSegmentator gives it byte for byte.
@@ -53,86 +55,30 @@ public enum NIfTILabelTable {
     return nil
   }
 
-  /// The `Label` elements of a table; those without a number for a key are left out.
+  /// The `Label` elements of a table; those without a number for a key are left out, and what follows damage.
   public static func parse(_ text: String) -> [Entry] {
-    var entries: [Entry] = []
-    var scanner = MarkupScanner(text)
-    while scanner.skip(past: "<Label") {
-      // `LabelTable` begins alike.
-      guard let next = scanner.next, next.isWhitespace, let tag = scanner.take(upTo: ">") else { continue }
-      let attributes = MarkupScanner.attributes(tag)
-      let name = tag.hasSuffix("/") ? "" : scanner.takeText(upTo: "</Label>")
-      guard let key = attributes["Key"].flatMap({ Int($0) }) else { continue }
-      func part(_ name: String) -> UInt8 {
-        let value = attributes[name].flatMap { Double($0) } ?? 0
-        return UInt8((min(max(value.isFinite ? value : 0, 0), 1) * 255).rounded())
+    Array(text.utf8).withUnsafeBytes { bytes in
+      var entries: [Entry] = []
+      var tags = XMLTags(bytes)
+      var current: Entry?
+      while let item = try? tags.next() {
+        switch item {
+        case .begin("Label", let attributes):
+          func part(_ name: String) -> UInt8 {
+            let value = attributes[name].flatMap { Double($0) } ?? 0
+            return UInt8((min(max(value.isFinite ? value : 0, 0), 1) * 255).rounded())
+          }
+          current = attributes["Key"].flatMap { Int($0) }.map {
+            Entry(key: $0, name: "", red: part("Red"), green: part("Green"), blue: part("Blue"))
+          }
+        case .text(let text): current?.name += text
+        case .end("Label"):
+          if let current { entries.append(current) }
+          current = nil
+        default: break
+        }
       }
-      entries.append(
-        Entry(key: key, name: name, red: part("Red"), green: part("Green"), blue: part("Blue")))
+      return entries
     }
-    return entries
-  }
-}
-
-/// As much of XML as label tables need: attributes, sections of plain text, the five named entities.
-private struct MarkupScanner {
-  private var rest: Substring
-
-  init(_ text: String) { rest = text[...] }
-
-  var next: Character? { rest.first }
-
-  mutating func skip(past mark: String) -> Bool {
-    guard let range = rest.firstRange(of: mark) else { return false }
-    rest = rest[range.upperBound...]
-    return true
-  }
-
-  /// What comes before `mark`, which is skipped; nil, and nothing skipped, when there is none.
-  mutating func take(upTo mark: String) -> Substring? {
-    guard let range = rest.firstRange(of: mark) else { return nil }
-    defer { rest = rest[range.upperBound...] }
-    return rest[..<range.lowerBound]
-  }
-
-  /// Text up to a closing tag, literal sections resolved.
-  mutating func takeText(upTo mark: String) -> String {
-    var text = ""
-    while !rest.isEmpty {
-      if rest.hasPrefix("<![CDATA[") {
-        rest = rest.dropFirst(9)
-        guard let literal = take(upTo: "]]>") else { break }
-        text += literal
-      } else if rest.hasPrefix(mark) {
-        rest = rest.dropFirst(mark.count)
-        break
-      } else {
-        let end = rest.dropFirst().firstIndex(of: "<") ?? rest.endIndex
-        text += Self.resolved(rest[..<end])
-        rest = rest[end...]
-      }
-    }
-    return text
-  }
-
-  static func attributes(_ tag: Substring) -> [String: String] {
-    var found: [String: String] = [:]
-    var scanner = MarkupScanner(String(tag))
-    while let name = scanner.take(upTo: "=") {
-      guard let quote = scanner.rest.first(where: { !$0.isWhitespace }), quote == "\"" || quote == "'" else { break }
-      guard scanner.skip(past: String(quote)), let value = scanner.take(upTo: String(quote)) else { break }
-      found[String(name.filter { !$0.isWhitespace })] = resolved(value)
-    }
-    return found
-  }
-
-  private static func resolved(_ text: Substring) -> String {
-    guard text.contains("&") else { return String(text) }
-    var result = text
-    for (entity, character) in [("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'"), ("amp", "&")] {
-      result =
-        result.split(separator: "&\(entity);", omittingEmptySubsequences: false).joined(separator: character)[...]
-    }
-    return String(result)
   }
 }

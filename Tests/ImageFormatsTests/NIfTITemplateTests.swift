@@ -170,12 +170,12 @@ import Testing
     let text = """
       <CaretExtension><VolumeInformation Index='0'><LabelTable>
         <Label Key = '7'
-               Red="1" Green="0.5" Blue="7" Alpha='0'>left &amp; right</Label><Label Key="8"/>
+               Red="1" Green="0.5" Blue="7" Alpha='0'>left &amp; <![CDATA[r&amp;]]>&#xe9;&#33;</Label><Label Key="8"/>
         <Label>nobody</Label></LabelTable></VolumeInformation></CaretExtension>
       """
     #expect(
       NIfTILabelTable.parse(text) == [
-        .init(key: 7, name: "left & right", red: 255, green: 128, blue: 255),
+        .init(key: 7, name: "left & r&amp;é!", red: 255, green: 128, blue: 255),
         .init(key: 8, name: "", red: 0, green: 0, blue: 0),
       ])
     // Cut anywhere, it may say less but must not crash.

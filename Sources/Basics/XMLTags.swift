@@ -1,10 +1,8 @@
-import Basics
-
 /// Goes through the tags of an XML document (w3.org/TR/xml) one after the other: enough for documents that programs write,
 /// without entities of their own.
-struct XMLTags {
-  /// A tag that begins or ends an element, or the text between two.
-  enum Item: Equatable {
+public struct XMLTags {
+  /// A tag that begins or ends an element, or text between two, which may come in several pieces.
+  public enum Item: Equatable {
     case begin(name: String, attributes: [String: String])
     /// Follows the beginning at once where one tag is both.
     case end(name: String)
@@ -16,12 +14,13 @@ struct XMLTags {
   private var pendingEnd: String?
 
   /// The bytes must stay as long as this reads from them.
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-  static let damage = Failure(.badInput, "is damaged: it is not a complete XML document")
+  /// Of kind `badInput`.
+  public static let damage = Failure(.badInput, "is damaged: it is not a complete XML document")
 
   /// The next item that is neither a comment nor meant for programs; nil at the end. Throws `badInput` for what is no XML.
-  mutating func next() throws -> Item? {
+  public mutating func next() throws -> Item? {
     if let name = pendingEnd {
       pendingEnd = nil
       return .end(name: name)
@@ -32,6 +31,10 @@ struct XMLTags {
         try pass("-->")
       } else if skips("<?") {
         try pass("?>")
+      } else if skips("<![CDATA[") {
+        let start = position
+        try pass("]]>")
+        return .text(String(decoding: bytes[start..<position - 3], as: UTF8.self))
       } else if skips("<!") {
         try pass(">")
       } else {
@@ -81,28 +84,28 @@ struct XMLTags {
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
-  /// What comes before a character, with the five entities that XML itself has in their place.
+  /// What comes before a character, with the characters that references stand for in their place.
   private mutating func text(upTo end: Unicode.Scalar, orEnd mayEnd: Bool) throws -> String {
     let start = position
     while position < bytes.count, bytes[position] != UInt8(ascii: end) { position += 1 }
     guard position < bytes.count || mayEnd else { throw Self.damage }
-    let raw = String(decoding: bytes[start..<position], as: UTF8.self)
-    guard raw.utf8.contains(UInt8(ascii: "&")) else { return raw }
-    var result = ""
-    var rest = raw[...]
-    while let entity = rest.firstIndex(of: "&") {
-      result += rest[..<entity]
-      rest = rest[entity...]
-      guard let known = Self.entities.first(where: { rest.hasPrefix($0.name) }) else { throw Self.damage }
-      result += known.character
-      rest = rest.dropFirst(known.name.count)
+    var parts = String(decoding: bytes[start..<position], as: UTF8.self)
+      .split(separator: "&", omittingEmptySubsequences: false)[...]
+    var result = String(parts.removeFirst())
+    for part in parts {
+      guard let end = part.firstIndex(of: ";"), let character = Self.character(part[..<end]) else { throw Self.damage }
+      result.unicodeScalars.append(character)
+      result += part[end...].dropFirst()
     }
-    return result + rest
+    return result
   }
 
-  private static let entities: [(name: String, character: String)] = [
-    ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"), ("&quot;", "\""), ("&apos;", "'"),
-  ]
+  /// What a reference stands for: one of the five names that XML itself has, or the number of a character.
+  private static func character(_ reference: Substring) -> Unicode.Scalar? {
+    if reference.hasPrefix("#x") { return UInt32(reference.dropFirst(2), radix: 16).flatMap(Unicode.Scalar.init) }
+    if reference.hasPrefix("#") { return UInt32(reference.dropFirst()).flatMap(Unicode.Scalar.init) }
+    return ["lt": "<", "gt": ">", "amp": "&", "quot": "\"", "apos": "'"][reference]
+  }
 
   private static func isSpace(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0A, 0x0D].contains(byte) }
 
