@@ -16,7 +16,7 @@ public struct EngineRegistry: Sendable {
   }
 
   /// Names that `engine(named:)` takes.
-  public static let names = ["openvino", "onnxruntime", "torch", "reference"]
+  public static let names = ["native", "openvino", "onnxruntime", "torch", "reference"]
 
   /// Every engine that can be used. Trying all devices takes up to a second.
   public func entries() -> [Entry] {
@@ -48,6 +48,7 @@ public struct EngineRegistry: Sendable {
     case "openvino": return try openVINO()
     case "onnxruntime": return try onnxRuntime()
     case "torch": return try torch()
+    case "native": return NativeEngine()
     case "reference": return ReferenceEngine()
     case let other?:
       throw Failure(

@@ -5,6 +5,7 @@
 #include "kernels_activations.h"
 #include "kernels_augmentation.h"
 #include "kernels_blosc.h"
+#include "kernels_convolution.h"
 #include "kernels_distillation.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"

@@ -1,0 +1,165 @@
+#include "kernels_convolution.h"
+
+#include <string.h>
+
+// Functions that take or return vectors are all inlined, so that how they would be passed does not matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+typedef float mt_vector __attribute__((vector_size(64)));
+
+// Input blocks, or kernel places of an image, that a convolution may have: 16384 channels.
+enum { mt_most_blocks = 1024 };
+// More rows than any product takes at once.
+enum { mt_slack = 32 };
+
+static size_t mt_blocks_of(const mt_convolution *c) {
+  size_t blocks = 0;
+  for (size_t i = 0; i < c->input_count; i++) blocks += (c->inputs[i].channels + mt_lanes - 1) / mt_lanes;
+  return blocks;
+}
+
+// Rows of 16 floats for `rows` rows and what a product reads beyond, not a multiple of 4096 bytes: many rows that share one
+// place in the cache would drive each other out.
+static size_t mt_row_slots_for(size_t rows) {
+  size_t slots = rows + mt_slack;
+  return slots + (64 + 5 - slots % 64) % 64;
+}
+
+static size_t mt_row_slots(const mt_convolution *c) { return mt_row_slots_for(c->item_rows); }
+
+// How Winograd's method cuts a convolution into items, and where things lie in its scratch memory, in floats.
+typedef struct mt_tiling {
+  // Items side by side along Y.
+  size_t strips;
+  size_t tile_columns;
+  size_t padded_columns, padded;
+  size_t block_stride, point_stride, product_stride;
+} mt_tiling;
+
+static mt_tiling mt_tiling_of(const mt_convolution *c) {
+  mt_tiling tiling;
+  size_t tile_rows = (c->output_size[1] + c->tile - 1) / c->tile;
+  tiling.strips = (tile_rows + c->item_rows - 1) / c->item_rows;
+  tiling.tile_columns = (c->output_size[2] + c->tile - 1) / c->tile;
+  tiling.padded_columns = tiling.tile_columns * c->tile + 2;
+  tiling.padded = (c->item_rows * c->tile + 2) * tiling.padded_columns * mt_lanes;
+  size_t in_slice = c->item_rows * tiling.tile_columns;
+  size_t rows = (c->item_slices + c->kernel[0] - 1) * in_slice + mt_slack;
+  tiling.block_stride = rows * mt_lanes;
+  tiling.point_stride = mt_row_slots_for(mt_blocks_of(c) * rows) * mt_lanes;
+  tiling.product_stride = 2 * mt_row_slots_for(c->item_slices * in_slice) * mt_lanes;
+  return tiling;
+}
+
+size_t mt_convolution_items(const mt_convolution *c) {
+  if (c->tile > 0) {
+    return mt_tiling_of(c).strips * ((c->output_size[0] + c->item_slices - 1) / c->item_slices);
+  }
+  size_t voxels = c->output_size[0] * c->output_size[1] * c->output_size[2];
+  return (voxels + c->item_rows - 1) / c->item_rows;
+}
+
+size_t mt_convolution_scratch(const mt_convolution *c) {
+  if (c->tile > 0) {
+    mt_tiling tiling = mt_tiling_of(c);
+    size_t points = (c->tile + 2) * (c->tile + 2);
+    return tiling.padded + points * (tiling.point_stride + tiling.product_stride);
+  }
+  size_t places = c->kernel[0] * c->kernel[1] * c->kernel[2];
+  size_t values = c->image != NULL ? c->image_channels : mt_blocks_of(c) * mt_lanes;
+  return places * values * mt_row_slots(c);
+}
+
+size_t mt_enlargement_items(const mt_convolution *c) { return c->input_size[0] * c->input_size[1]; }
+
+size_t mt_enlargement_scratch(const mt_convolution *c) {
+  return (mt_blocks_of(c) + 2) * mt_row_slots_for(c->input_size[2]) * mt_lanes;
+}
+
+#if defined(__x86_64__)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx512cd,fma,avx2,bmi,bmi2"), min_vector_width(512))), \
+    apply_to = function)
+#define MT_FOR(name) mt_avx512_##name
+#define MT_WIDE 28
+#define MT_NARROW 14
+#define MT_BLOCKS 2
+#include "convolution_kernels.h"
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,bmi,bmi2"))), apply_to = function)
+#define MT_FOR(name) mt_avx2_##name
+#define MT_WIDE 6
+#define MT_NARROW 3
+#define MT_BLOCKS 1
+#include "convolution_kernels.h"
+#pragma clang attribute pop
+#endif
+
+// Sixteen lanes are four registers of ARM's.
+#define MT_FOR(name) mt_plain_##name
+#define MT_WIDE 6
+#define MT_NARROW 3
+#define MT_BLOCKS 1
+#include "convolution_kernels.h"
+
+typedef enum { mt_level_plain, mt_level_avx2, mt_level_avx512 } mt_level;
+
+static mt_level mt_level_of_processor(void) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+      && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
+    return mt_level_avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return mt_level_avx2;
+#endif
+  return mt_level_plain;
+}
+
+int mt_convolution_is_fast(void) {
+#if defined(__aarch64__)
+  return 1;
+#else
+  return mt_level_of_processor() != mt_level_plain;
+#endif
+}
+
+#if defined(__x86_64__)
+#define MT_DISPATCH(name, ...)                                                  \
+  switch (mt_level_of_processor()) {                                            \
+    case mt_level_avx512: mt_avx512_##name(__VA_ARGS__); return;                \
+    case mt_level_avx2: mt_avx2_##name(__VA_ARGS__); return;                    \
+    case mt_level_plain: mt_plain_##name(__VA_ARGS__); return;                  \
+  }
+#else
+#define MT_DISPATCH(name, ...) mt_plain_##name(__VA_ARGS__)
+#endif
+
+void mt_convolution_run(const mt_convolution *c, size_t item, float *scratch) {
+  MT_DISPATCH(convolution_run, c, item, scratch);
+}
+
+void mt_enlargement_run(const mt_convolution *c, size_t item, float *scratch) {
+  MT_DISPATCH(enlargement_run, c, item, scratch);
+}
+
+void mt_features_sum(
+    const mt_features *inputs, size_t input_count, size_t voxels, size_t start, size_t end, float *output) {
+  MT_DISPATCH(features_sum, inputs, input_count, voxels, start, end, output);
+}
+
+void mt_features_pool(
+    const mt_features *input, size_t block, const size_t input_size[3], const size_t output_size[3],
+    const size_t window[3], size_t z, float *output) {
+  MT_DISPATCH(features_pool, input, block, input_size, output_size, window, z, output);
+}
+
+void mt_features_statistics(
+    const mt_features *input, size_t block, size_t voxels, size_t start, size_t end, float *statistics) {
+  MT_DISPATCH(features_statistics, input, block, voxels, start, end, statistics);
+}
+
+void mt_features_unblock(
+    const mt_features *input, size_t voxels, size_t start, size_t end, size_t first, size_t channels, int channels_last,
+    float *output) {
+  MT_DISPATCH(features_unblock, input, voxels, start, end, first, channels, channels_last, output);
+}

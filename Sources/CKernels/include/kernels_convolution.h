@@ -1,0 +1,89 @@
+// Convolutions and what comes with them in a network, on blocks of 16 channels.
+//
+// A blocked array is (blocks, Z, Y, X, 16), aligned to 64 bytes; lanes beyond the number of channels are zero. Work is cut
+// into items that may run at the same time, each with scratch memory of its own.
+#ifndef MICROTOME_KERNELS_CONVOLUTION_H
+#define MICROTOME_KERNELS_CONVOLUTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { mt_lanes = 16 };
+
+/// Channels as a reader sees them: value * scale + shift, multiplied by `slope` where that is negative. Normalisation and
+/// activation so cost no pass over memory of their own.
+typedef struct mt_features {
+  /// Blocked.
+  const float *values;
+  size_t channels;
+  /// (blocks, 16); NULL leaves the values as they are.
+  const float *scale;
+  const float *shift;
+  /// At most 1, which leaves negative values as they are.
+  float slope;
+} mt_features;
+
+/// A convolution of features that lie one after the other along the channel axis. Sizes are (Z, Y, X).
+typedef struct mt_convolution {
+  const mt_features *inputs;
+  size_t input_count;
+  /// In place of `inputs`: (channels, Z, Y, X), not blocked. Only without `tile`.
+  const float *image;
+  size_t image_channels;
+  size_t input_size[3];
+  size_t output_size[3];
+  size_t kernel[3];
+  size_t stride[3];
+  size_t padding[3];
+  /// Winograd's method in Y and X (arXiv:1509.09308), making squares of so many results at once: 2 or 4. It takes kernels
+  /// of 3 in Y and X, and strides of 1. 0 multiplies one by one.
+  size_t tile;
+  /// How much one item makes: with tiles, so many slices of so many rows of tiles; else `item_rows` voxels.
+  size_t item_slices;
+  size_t item_rows;
+  size_t output_blocks;
+  /// With tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x, channel, 16)
+  /// for features and (output block, channel, kernel z, kernel y, kernel x, 16) for an image.
+  const float *weights;
+  /// (output blocks, 16) or NULL.
+  const float *bias;
+  /// Blocked.
+  float *output;
+  /// (items, output blocks, 4, 16) or NULL: how many voxels, a value near them, the sum of what they differ from it and the
+  /// sum of its squares, each per channel.
+  float *statistics;
+} mt_convolution;
+
+/// Whether this processor has what these kernels are written for.
+int mt_convolution_is_fast(void);
+size_t mt_convolution_items(const mt_convolution *convolution);
+/// In floats.
+size_t mt_convolution_scratch(const mt_convolution *convolution);
+void mt_convolution_run(const mt_convolution *convolution, size_t item, float *scratch);
+
+/// A transposed convolution whose kernel is its stride. An item is one row (X) of the input.
+/// Weights are (kernel z, kernel y, kernel x, output block, channel, 16).
+size_t mt_enlargement_items(const mt_convolution *convolution);
+size_t mt_enlargement_scratch(const mt_convolution *convolution);
+void mt_enlargement_run(const mt_convolution *convolution, size_t item, float *scratch);
+
+/// output[i] = the sum of all inputs at voxels `start` to `end`, for every block.
+void mt_features_sum(
+    const mt_features *inputs, size_t input_count, size_t voxels, size_t start, size_t end, float *output);
+
+/// The mean over windows that touch, for slice `z` of the output of one block.
+void mt_features_pool(
+    const mt_features *input, size_t block, const size_t input_size[3], const size_t output_size[3],
+    const size_t window[3], size_t z, float *output);
+
+/// As a convolution's statistics, over voxels `start` to `end` of one block: (4, 16).
+void mt_features_statistics(
+    const mt_features *input, size_t block, size_t voxels, size_t start, size_t end, float *statistics);
+
+/// Voxels `start` to `end` as (channels, voxels), or with `channels_last` as (voxels, channels): from channel `first` of
+/// `channels` on.
+void mt_features_unblock(
+    const mt_features *input, size_t voxels, size_t start, size_t end, size_t first, size_t channels, int channels_last,
+    float *output);
+
+#endif
