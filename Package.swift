@@ -95,7 +95,7 @@ let package = Package(
     tests("ImageFormats", resources: [.copy("Resources")]),
     tests("Checkpoints", resources: [.copy("Resources")]),
     tests("Networks", uses: ["Checkpoints"], resources: [.copy("Resources")]),
-    tests("Engines", uses: ["Networks", "Checkpoints"], resources: [.copy("Resources")]),
+    tests("Engines", uses: ["Networks", "Checkpoints", "CKernels"], resources: [.copy("Resources")]),
     tests("Inference", uses: ["Engines", "Networks", "Imaging"]),
     tests("Evaluation", uses: ["Imaging"]),
     tests("Reporting", uses: ["Imaging"]),

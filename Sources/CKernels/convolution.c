@@ -7,8 +7,10 @@
 
 typedef float mt_vector __attribute__((vector_size(64)));
 
-// Input blocks, or kernel places of an image, that a convolution may have: 16384 channels.
-enum { mt_most_blocks = 1024 };
+// How many input blocks, or channels of an image, may meet places of a kernel.
+enum { mt_most_places = MT_MOST_PLACES };
+// Values of one row that a product takes before it goes on to the next row.
+enum { mt_values_at_once = 288 };
 // More rows than any product takes at once.
 enum { mt_slack = 32 };
 
@@ -24,8 +26,6 @@ static size_t mt_row_slots_for(size_t rows) {
   size_t slots = rows + mt_slack;
   return slots + (64 + 5 - slots % 64) % 64;
 }
-
-static size_t mt_row_slots(const mt_convolution *c) { return mt_row_slots_for(c->item_rows); }
 
 // How Winograd's method cuts a convolution into items, and where things lie in its scratch memory, in floats.
 typedef struct mt_tiling {
@@ -51,12 +51,33 @@ static mt_tiling mt_tiling_of(const mt_convolution *c) {
   return tiling;
 }
 
-size_t mt_convolution_items(const mt_convolution *c) {
-  if (c->tile > 0) {
-    return mt_tiling_of(c).strips * ((c->output_size[0] + c->item_slices - 1) / c->item_slices);
+// How what an item takes in is sorted when it multiplies one by one; see `sort`.
+typedef struct mt_phases {
+  // Phases along each axis, and what each of them holds.
+  size_t count[3], size[3];
+  size_t blocks;
+  // In floats, of all phases, and what the products of one block take.
+  size_t values, product_stride;
+} mt_phases;
+
+static mt_phases mt_phases_of(const mt_convolution *c) {
+  mt_phases phases;
+  size_t results[3] = {c->item_slices, c->item_rows, c->output_size[2]};
+  for (int axis = 0; axis < 3; axis++) {
+    phases.count[axis] = c->kernel[axis] < c->stride[axis] ? c->kernel[axis] : c->stride[axis];
+    phases.size[axis] = results[axis] + (c->kernel[axis] - 1) / c->stride[axis];
   }
-  size_t voxels = c->output_size[0] * c->output_size[1] * c->output_size[2];
-  return (voxels + c->item_rows - 1) / c->item_rows;
+  phases.blocks = c->image != NULL ? c->image_channels : mt_blocks_of(c);
+  size_t rows = phases.size[0] * phases.size[1] * phases.size[2];
+  size_t all = phases.count[0] * phases.count[1] * phases.count[2] * phases.blocks * rows + mt_slack;
+  phases.values = c->image != NULL ? (all + mt_lanes - 1) / mt_lanes * mt_lanes : all * mt_lanes;
+  phases.product_stride = mt_row_slots_for(rows) * mt_lanes;
+  return phases;
+}
+
+size_t mt_convolution_items(const mt_convolution *c) {
+  size_t strips = c->tile > 0 ? mt_tiling_of(c).strips : (c->output_size[1] + c->item_rows - 1) / c->item_rows;
+  return strips * ((c->output_size[0] + c->item_slices - 1) / c->item_slices);
 }
 
 size_t mt_convolution_scratch(const mt_convolution *c) {
@@ -65,9 +86,8 @@ size_t mt_convolution_scratch(const mt_convolution *c) {
     size_t points = (c->tile + 2) * (c->tile + 2);
     return tiling.padded + points * (tiling.point_stride + tiling.product_stride);
   }
-  size_t places = c->kernel[0] * c->kernel[1] * c->kernel[2];
-  size_t values = c->image != NULL ? c->image_channels : mt_blocks_of(c) * mt_lanes;
-  return places * values * mt_row_slots(c);
+  mt_phases phases = mt_phases_of(c);
+  return phases.values + 2 * phases.product_stride;
 }
 
 size_t mt_enlargement_items(const mt_convolution *c) { return c->input_size[0] * c->input_size[1]; }
@@ -103,9 +123,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_BLOCKS 1
 #include "convolution_kernels.h"
 
-typedef enum { mt_level_plain, mt_level_avx2, mt_level_avx512 } mt_level;
-
-static mt_level mt_level_of_processor(void) {
+mt_level mt_level_of_processor(void) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
       && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
@@ -113,6 +131,15 @@ static mt_level mt_level_of_processor(void) {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return mt_level_avx2;
 #endif
   return mt_level_plain;
+}
+
+static _Atomic mt_level mt_most = mt_level_avx512;
+
+void mt_convolution_limit(mt_level level) { mt_most = level; }
+
+static mt_level mt_level_in_use(void) {
+  mt_level level = mt_level_of_processor(), most = mt_most;
+  return level < most ? level : most;
 }
 
 int mt_convolution_is_fast(void) {
@@ -125,7 +152,7 @@ int mt_convolution_is_fast(void) {
 
 #if defined(__x86_64__)
 #define MT_DISPATCH(name, ...)                                                  \
-  switch (mt_level_of_processor()) {                                            \
+  switch (mt_level_in_use()) {                                                  \
     case mt_level_avx512: mt_avx512_##name(__VA_ARGS__); return;                \
     case mt_level_avx2: mt_avx2_##name(__VA_ARGS__); return;                    \
     case mt_level_plain: mt_plain_##name(__VA_ARGS__); return;                  \

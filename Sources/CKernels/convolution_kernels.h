@@ -48,34 +48,35 @@ MT_INLINE void MT_FOR(clear)(size_t count, float *to) {
 
 // MARK: Products
 
-// Where the left side of a product lies: rows of 16 values (1 in an image), of which a sum takes `lanes[i]` from place i, and
-// after all places the same from the next slice.
+// Where the left side of a product lies: a sum takes `lanes[i]` values from each row `offsets[i]` behind the first one.
 typedef struct MT_FOR(places) {
-  size_t slices, slice_stride;
-  size_t count, stride;
-  const uint8_t *lanes;
+  size_t count;
+  uint32_t offsets[mt_most_places];
+  uint8_t lanes[mt_most_places];
 } MT_FOR(places);
 
-// output[block][row] = the sum over places and lanes of left[place][row][lane] * weights[block][place, lane], for `rows` rows
-// and `blocks` blocks, all of which stay in registers.
+// output[block][row] += the sum over places `from` to `to` and their lanes of left[place][row][lane] *
+// weights[block][place, lane], for `rows` rows and `blocks` blocks, all of which stay in registers. The first places begin
+// with the bias.
 MT_INLINE void MT_FOR(multiply)(
-    const float *left, const MT_FOR(places) * places, const float *weights, size_t weight_stride, const float *bias,
-    float *output, size_t output_stride, const size_t rows, const size_t blocks, const size_t row_stride) {
+    const float *left, const MT_FOR(places) * places, size_t from, size_t to, const float *weights, size_t weight_stride,
+    const float *bias, float *output, size_t output_stride, const size_t rows, const size_t blocks,
+    const size_t row_stride) {
   mt_vector sums[2][MT_WIDE];
   MT_UNROLL for (size_t b = 0; b < blocks; b++) {
     mt_vector first = bias == NULL ? (mt_vector){0} : LOAD(bias + b * mt_lanes);
-    MT_UNROLL for (size_t r = 0; r < rows; r++) sums[b][r] = first;
+    MT_UNROLL for (size_t r = 0; r < rows; r++) {
+      sums[b][r] = from == 0 ? first : LOAD(output + b * output_stride + r * mt_lanes);
+    }
   }
-  for (size_t slice = 0; slice < places->slices; slice++) {
-    for (size_t place = 0; place < places->count; place++) {
-      const float *from = left + slice * places->slice_stride + place * places->stride;
-      for (size_t lane = 0; lane < places->lanes[place]; lane++, from++, weights += mt_lanes) {
-        mt_vector first = LOAD(weights), second = first;
-        if (blocks > 1) second = LOAD(weights + weight_stride);
-        MT_UNROLL for (size_t r = 0; r < rows; r++) {
-          sums[0][r] += first * from[r * row_stride];
-          if (blocks > 1) sums[1][r] += second * from[r * row_stride];
-        }
+  for (size_t place = from; place < to; place++) {
+    const float *values = left + places->offsets[place];
+    for (size_t lane = 0; lane < places->lanes[place]; lane++, values++, weights += mt_lanes) {
+      mt_vector first = LOAD(weights), second = first;
+      if (blocks > 1) second = LOAD(weights + weight_stride);
+      MT_UNROLL for (size_t r = 0; r < rows; r++) {
+        sums[0][r] += first * values[r * row_stride];
+        if (blocks > 1) sums[1][r] += second * values[r * row_stride];
       }
     }
   }
@@ -84,12 +85,12 @@ MT_INLINE void MT_FOR(multiply)(
   }
 }
 
-#define MT_PRODUCT(name, rows, blocks, row_stride)                                                              \
-  static __attribute__((noinline)) void MT_FOR(name)(                                                           \
-      const float *left, const MT_FOR(places) * places, const float *weights, size_t weight_stride,             \
-      const float *bias, float *output, size_t output_stride) {                                                 \
-    MT_FOR(multiply)                                                                                            \
-    (left, places, weights, weight_stride, bias, output, output_stride, rows, blocks, row_stride);              \
+#define MT_PRODUCT(name, rows, blocks, row_stride)                                                                \
+  static __attribute__((noinline)) void MT_FOR(name)(                                                             \
+      const float *left, const MT_FOR(places) * places, size_t from, size_t to, const float *weights,             \
+      size_t weight_stride, const float *bias, float *output, size_t output_stride) {                             \
+    MT_FOR(multiply)                                                                                              \
+    (left, places, from, to, weights, weight_stride, bias, output, output_stride, rows, blocks, row_stride);      \
   }
 MT_PRODUCT(product_one, MT_WIDE, 1, mt_lanes)
 MT_PRODUCT(product_two, MT_NARROW, 2, mt_lanes)
@@ -97,47 +98,45 @@ MT_PRODUCT(image_product_one, MT_WIDE, 1, 1)
 MT_PRODUCT(image_product_two, MT_NARROW, 2, 1)
 MT_PRODUCT(product_short, 4, 1, mt_lanes)
 
-// As `multiply`, for any number of rows and one block or two. Up to MT_WIDE - 1 rows more of the left side are read; more of
-// the output is written only if `has_slack`.
+// As `multiply`, for any number of rows and one block or two, over all places. Up to MT_WIDE - 1 rows more are read and
+// written.
 static void MT_FOR(product)(
     const float *left, const MT_FOR(places) * places, const float *weights, size_t weight_stride, const float *bias,
-    float *output, size_t output_stride, size_t rows, size_t blocks, int is_image, int has_slack) {
-  size_t step = blocks > 1 ? MT_NARROW : MT_WIDE;
-  size_t row_stride = is_image ? 1 : mt_lanes;
-  for (size_t row = 0; row < rows; row += step) {
-    const float *from = left + row * row_stride;
-    float *to = output + row * mt_lanes;
-    size_t left_over = rows - row;
-    float spare[2 * MT_WIDE * mt_lanes] __attribute__((aligned(64)));
-    int is_whole = left_over >= step || has_slack;
-    float *target = is_whole ? to : spare;
-    size_t target_stride = is_whole ? output_stride : MT_WIDE * mt_lanes;
-    if (blocks > 1) {
-      (is_image ? MT_FOR(image_product_two) : MT_FOR(product_two))(
-          from, places, weights, weight_stride, bias, target, target_stride);
-    } else if (!is_image && left_over <= 4) {
-      MT_FOR(product_short)(from, places, weights, weight_stride, bias, target, target_stride);
-    } else {
-      (is_image ? MT_FOR(image_product_one) : MT_FOR(product_one))(
-          from, places, weights, weight_stride, bias, target, target_stride);
+    float *output, size_t output_stride, size_t rows, size_t blocks, int is_image) {
+  const size_t step = blocks > 1 ? MT_NARROW : MT_WIDE;
+  for (size_t from = 0, to; from < places->count; from = to) {
+    // As many weights as fit into the smallest cache beside the rows: every row meets all of them.
+    size_t values = 0;
+    for (to = from; to < places->count && values < mt_values_at_once; to++) values += places->lanes[to];
+    for (size_t row = 0; row < rows; row += step) {
+      const float *first = left + row * (is_image ? 1 : mt_lanes);
+      float *result = output + row * mt_lanes;
+      if (blocks > 1) {
+        (is_image ? MT_FOR(image_product_two) : MT_FOR(product_two))(
+            first, places, from, to, weights, weight_stride, bias, result, output_stride);
+      } else if (!is_image && rows - row <= 4) {
+        MT_FOR(product_short)(first, places, from, to, weights, weight_stride, bias, result, output_stride);
+      } else {
+        (is_image ? MT_FOR(image_product_one) : MT_FOR(product_one))(
+            first, places, from, to, weights, weight_stride, bias, result, output_stride);
+      }
     }
-    if (is_whole) continue;
-    for (size_t b = 0; b < blocks; b++) {
-      memcpy(to + b * output_stride, spare + b * MT_WIDE * mt_lanes, left_over * mt_lanes * sizeof(float));
-    }
+    weights += values * mt_lanes;
   }
 }
 
-// How many values each block of the inputs has; returns the number of blocks.
-static size_t MT_FOR(lanes_of)(const mt_convolution *c, uint8_t *lanes) {
-  size_t count = 0;
+// Adds a place for each block of the inputs, `stride` apart; returns the number of channels.
+static size_t MT_FOR(add_places)(const mt_convolution *c, size_t offset, size_t stride, MT_FOR(places) * places) {
+  size_t channels = 0;
   for (size_t i = 0; i < c->input_count; i++) {
-    for (size_t done = 0; done < c->inputs[i].channels; done += mt_lanes) {
+    channels += c->inputs[i].channels;
+    for (size_t done = 0; done < c->inputs[i].channels; done += mt_lanes, offset += stride) {
       size_t rest = c->inputs[i].channels - done;
-      lanes[count++] = (uint8_t)(rest < mt_lanes ? rest : mt_lanes);
+      places->lanes[places->count] = (uint8_t)(rest < mt_lanes ? rest : mt_lanes);
+      places->offsets[places->count++] = (uint32_t)offset;
     }
   }
-  return count;
+  return channels;
 }
 
 // MARK: Statistics
@@ -322,13 +321,10 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
   region.slices = c->output_size[0] - region.z < c->item_slices ? c->output_size[0] - region.z : c->item_slices;
   size_t tile_rows_left = (c->output_size[1] - region.y + tile - 1) / tile;
   region.tile_rows = tile_rows_left < c->item_rows ? tile_rows_left : c->item_rows;
-  uint8_t lanes[mt_most_blocks];
-  const size_t blocks = MT_FOR(lanes_of)(c, lanes);
   const size_t in_slice = region.tile_rows * region.tile_columns, rows = region.slices * in_slice;
   float *padded = scratch, *spread = padded + tiling.padded, *products = spread + points * tiling.point_stride;
-  size_t place = 0, channels = 0;
+  size_t place = 0;
   for (size_t i = 0; i < c->input_count; i++) {
-    channels += c->inputs[i].channels;
     for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, place++) {
       for (size_t slice = 0; slice < region.slices + c->kernel[0] - 1; slice++) {
         MT_FOR(pad_rows)
@@ -340,16 +336,19 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
       }
     }
   }
-  const MT_FOR(places) places = {
-      .slices = c->kernel[0], .slice_stride = in_slice * mt_lanes, .count = blocks, .stride = tiling.block_stride,
-      .lanes = lanes};
+  MT_FOR(places) places;
+  places.count = 0;
+  size_t channels = 0;
+  for (size_t slice = 0; slice < c->kernel[0]; slice++) {
+    channels = MT_FOR(add_places)(c, slice * in_slice * mt_lanes, tiling.block_stride, &places);
+  }
   const size_t block_weights = c->kernel[0] * channels * mt_lanes;
   for (size_t block = 0; block < c->output_blocks; block += MT_BLOCKS) {
     size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
     for (size_t point = 0; point < points; point++) {
       MT_FOR(product)
       (spread + point * tiling.point_stride, &places, c->weights + (point * c->output_blocks + block) * block_weights,
-       block_weights, NULL, products + point * tiling.product_stride, tiling.product_stride / 2, rows, pair, 0, 1);
+       block_weights, NULL, products + point * tiling.product_stride, tiling.product_stride / 2, rows, pair, 0);
     }
     for (size_t i = 0; i < pair; i++) {
       MT_FOR(moments) moments = {0};
@@ -363,38 +362,58 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
 
 // MARK: One by one
 
-// The voxels that the results `start` to `end` take in, kernel place by kernel place: (places, blocks, rows, 16).
-static void MT_FOR(gather)(const mt_convolution *c, size_t start, size_t end, size_t blocks, size_t stride, float *to) {
-  const size_t height = c->output_size[1], width = c->output_size[2];
-  for (size_t kz = 0; kz < c->kernel[0]; kz++) {
-    for (size_t ky = 0; ky < c->kernel[1]; ky++) {
-      for (size_t kx = 0; kx < c->kernel[2]; kx++) {
-        for (size_t i = 0; i < c->input_count; i++) {
-          for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, to += stride) {
-            MT_FOR(view) view = MT_FOR(view_of)(&c->inputs[i], block);
-            float *target = to;
-            for (size_t row = start; row < end;) {
-              size_t x = row % width, y = row / width % height, z = row / width / height;
-              size_t run = width - x < end - row ? width - x : end - row;
-              ptrdiff_t from_z = (ptrdiff_t)(z * c->stride[0] + kz) - (ptrdiff_t)c->padding[0];
-              ptrdiff_t from_y = (ptrdiff_t)(y * c->stride[1] + ky) - (ptrdiff_t)c->padding[1];
-              row += run;
-              if (from_z < 0 || from_z >= (ptrdiff_t)c->input_size[0] || from_y < 0
-                  || from_y >= (ptrdiff_t)c->input_size[1]) {
-                MT_FOR(clear)(run, target);
-                target += run * mt_lanes;
-                continue;
-              }
-              const float *line = c->inputs[i].values
-                                  + ((block * c->input_size[0] + (size_t)from_z) * c->input_size[1] + (size_t)from_y)
-                                        * c->input_size[2] * mt_lanes;
-              for (; run > 0; run--, x++, target += mt_lanes) {
-                ptrdiff_t from_x = (ptrdiff_t)(x * c->stride[2] + kx) - (ptrdiff_t)c->padding[2];
-                if (from_x < 0 || from_x >= (ptrdiff_t)c->input_size[2]) {
-                  STORE(target, (mt_vector){0});
+// One line of a phase: every `stride`-th voxel from `x` on, `count` of them, zero where there is no input.
+static void MT_FOR(pick)(
+    const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, const MT_FOR(view) * view, float *to) {
+  size_t i = 0;
+  for (; i < count && x < 0; i++, x += (ptrdiff_t)stride) STORE(to + i * mt_lanes, (mt_vector){0});
+  size_t seen = x < width ? ((size_t)(width - x) + stride - 1) / stride : 0;
+  size_t end = count - i < seen ? count : i + seen;
+  const float *from = line + x * mt_lanes;
+  if (view->is_plain) {
+    for (; i < end; i++, from += stride * mt_lanes) STORE(to + i * mt_lanes, LOAD(from));
+  } else {
+    for (; i < end; i++, from += stride * mt_lanes) STORE(to + i * mt_lanes, MT_FOR(seen)(LOAD(from), view));
+  }
+  MT_FOR(clear)(count - i, to + i * mt_lanes);
+}
+
+// As `pick`, from a line of an image.
+static void MT_FOR(pick_image)(const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, float *to) {
+  for (size_t i = 0; i < count; i++, x += (ptrdiff_t)stride) to[i] = x >= 0 && x < width ? line[x] : 0;
+}
+
+// What an item takes in, padded with zeros and sorted by phase: voxels that lie a whole number of strides apart along every
+// axis, so that what one place of the kernel meets lies in a row. (phases, blocks or channels, Z, Y, X)
+static void MT_FOR(sort)(const mt_convolution *c, const mt_phases *phases, size_t z, size_t y, float *to) {
+  const int is_image = c->image != NULL;
+  const size_t row = phases->size[2] * (is_image ? 1 : mt_lanes);
+  const size_t pitch = c->input_size[2] * (is_image ? 1 : mt_lanes), sources = is_image ? 1 : c->input_count;
+  for (size_t pz = 0; pz < phases->count[0]; pz++) {
+    for (size_t py = 0; py < phases->count[1]; py++) {
+      for (size_t px = 0; px < phases->count[2]; px++) {
+        for (size_t i = 0; i < sources; i++) {
+          const float *values = is_image ? c->image : c->inputs[i].values;
+          size_t blocks = is_image ? c->image_channels : (c->inputs[i].channels + mt_lanes - 1) / mt_lanes;
+          for (size_t block = 0; block < blocks; block++) {
+            MT_FOR(view) view = {.is_plain = 1};
+            if (!is_image) view = MT_FOR(view_of)(&c->inputs[i], block);
+            for (size_t iz = 0; iz < phases->size[0]; iz++) {
+              ptrdiff_t from_z = (ptrdiff_t)((z + iz) * c->stride[0] + pz) - (ptrdiff_t)c->padding[0];
+              for (size_t iy = 0; iy < phases->size[1]; iy++, to += row) {
+                ptrdiff_t from_y = (ptrdiff_t)((y + iy) * c->stride[1] + py) - (ptrdiff_t)c->padding[1];
+                if (from_z < 0 || from_z >= (ptrdiff_t)c->input_size[0] || from_y < 0
+                    || from_y >= (ptrdiff_t)c->input_size[1]) {
+                  memset(to, 0, row * sizeof(float));
+                  continue;
+                }
+                const float *line =
+                    values + ((block * c->input_size[0] + (size_t)from_z) * c->input_size[1] + (size_t)from_y) * pitch;
+                ptrdiff_t width = (ptrdiff_t)c->input_size[2], x = (ptrdiff_t)px - (ptrdiff_t)c->padding[2];
+                if (is_image) {
+                  MT_FOR(pick_image)(line, width, x, c->stride[2], phases->size[2], to);
                 } else {
-                  mt_vector value = LOAD(line + from_x * mt_lanes);
-                  STORE(target, view.is_plain ? value : MT_FOR(seen)(value, &view));
+                  MT_FOR(pick)(line, width, x, c->stride[2], phases->size[2], &view, to);
                 }
               }
             }
@@ -405,72 +424,57 @@ static void MT_FOR(gather)(const mt_convolution *c, size_t start, size_t end, si
   }
 }
 
-// As `gather`, from an image: (channels, places, rows).
-static void MT_FOR(gather_image)(const mt_convolution *c, size_t start, size_t end, size_t stride, float *to) {
-  const size_t height = c->output_size[1], width = c->output_size[2];
-  for (size_t channel = 0; channel < c->image_channels; channel++) {
-    for (size_t kz = 0; kz < c->kernel[0]; kz++) {
-      for (size_t ky = 0; ky < c->kernel[1]; ky++) {
-        for (size_t kx = 0; kx < c->kernel[2]; kx++, to += stride) {
-          float *target = to;
-          for (size_t row = start; row < end;) {
-            size_t x = row % width, y = row / width % height, z = row / width / height;
-            size_t run = width - x < end - row ? width - x : end - row;
-            ptrdiff_t from_z = (ptrdiff_t)(z * c->stride[0] + kz) - (ptrdiff_t)c->padding[0];
-            ptrdiff_t from_y = (ptrdiff_t)(y * c->stride[1] + ky) - (ptrdiff_t)c->padding[1];
-            row += run;
-            int is_inside = from_z >= 0 && from_z < (ptrdiff_t)c->input_size[0] && from_y >= 0
-                            && from_y < (ptrdiff_t)c->input_size[1];
-            const float *line =
-                is_inside ? c->image
-                                + ((channel * c->input_size[0] + (size_t)from_z) * c->input_size[1] + (size_t)from_y)
-                                      * c->input_size[2]
-                          : NULL;
-            for (; run > 0; run--, x++) {
-              ptrdiff_t from_x = (ptrdiff_t)(x * c->stride[2] + kx) - (ptrdiff_t)c->padding[2];
-              *target++ = is_inside && from_x >= 0 && from_x < (ptrdiff_t)c->input_size[2] ? line[from_x] : 0;
-            }
+static void MT_FOR(run_rows)(const mt_convolution *c, size_t item, float *scratch) {
+  const mt_phases phases = mt_phases_of(c);
+  const size_t strips = (c->output_size[1] + c->item_rows - 1) / c->item_rows;
+  const size_t z = item / strips * c->item_slices, y = item % strips * c->item_rows;
+  const size_t slices = c->output_size[0] - z < c->item_slices ? c->output_size[0] - z : c->item_slices;
+  const size_t lines = c->output_size[1] - y < c->item_rows ? c->output_size[1] - y : c->item_rows;
+  const size_t width = c->output_size[2], voxels = c->output_size[0] * c->output_size[1] * width;
+  const int is_image = c->image != NULL;
+  float *products = scratch + phases.values;
+  MT_FOR(sort)(c, &phases, z, y, scratch);
+  MT_FOR(places) places;
+  places.count = 0;
+  const size_t in_block = phases.size[0] * phases.size[1] * phases.size[2] * (is_image ? 1 : mt_lanes);
+  size_t channels = c->image_channels;
+  for (size_t kz = 0; kz < c->kernel[0]; kz++) {
+    for (size_t ky = 0; ky < c->kernel[1]; ky++) {
+      for (size_t kx = 0; kx < c->kernel[2]; kx++) {
+        size_t phase = (kz % c->stride[0] * phases.count[1] + ky % c->stride[1]) * phases.count[2] + kx % c->stride[2];
+        size_t row = (kz / c->stride[0] * phases.size[1] + ky / c->stride[1]) * phases.size[2] + kx / c->stride[2];
+        size_t offset = phase * phases.blocks * in_block + row * (is_image ? 1 : mt_lanes);
+        if (is_image) {
+          for (size_t i = 0; i < channels; i++) {
+            places.lanes[places.count] = 1;
+            places.offsets[places.count++] = (uint32_t)(offset + i * in_block);
           }
+        } else {
+          channels = MT_FOR(add_places)(c, offset, in_block, &places);
         }
       }
     }
   }
-}
-
-static void MT_FOR(run_rows)(const mt_convolution *c, size_t item, float *scratch) {
-  const size_t voxels = c->output_size[0] * c->output_size[1] * c->output_size[2];
-  const size_t start = item * c->item_rows, end = voxels - start < c->item_rows ? voxels : start + c->item_rows;
-  const size_t kernel = c->kernel[0] * c->kernel[1] * c->kernel[2], row_slots = mt_row_slots(c);
-  const int is_image = c->image != NULL;
-  uint8_t lanes[mt_most_blocks];
-  MT_FOR(places) places = {.slices = kernel, .lanes = lanes};
-  size_t channels = 0;
-  if (is_image) {
-    places.slices = c->image_channels;
-    places.count = kernel;
-    places.stride = row_slots;
-    places.slice_stride = kernel * row_slots;
-    memset(lanes, 1, kernel);
-    channels = c->image_channels;
-    MT_FOR(gather_image)(c, start, end, row_slots, scratch);
-  } else {
-    places.count = MT_FOR(lanes_of)(c, lanes);
-    places.stride = row_slots * mt_lanes;
-    places.slice_stride = places.count * places.stride;
-    for (size_t i = 0; i < c->input_count; i++) channels += c->inputs[i].channels;
-    MT_FOR(gather)(c, start, end, places.count, places.stride, scratch);
-  }
-  const size_t block_weights = kernel * channels * mt_lanes;
+  // Rows between the lines and slices of the result are computed too, and left out.
+  const size_t rows = ((slices - 1) * phases.size[1] + lines - 1) * phases.size[2] + width;
+  const size_t block_weights = c->kernel[0] * c->kernel[1] * c->kernel[2] * channels * mt_lanes;
   for (size_t block = 0; block < c->output_blocks; block += MT_BLOCKS) {
     size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
     MT_FOR(product)
     (scratch, &places, c->weights + block * block_weights, block_weights,
-     c->bias == NULL ? NULL : c->bias + block * mt_lanes, c->output + (block * voxels + start) * mt_lanes,
-     voxels * mt_lanes, end - start, pair, is_image, 0);
-    if (c->statistics == NULL) continue;
+     c->bias == NULL ? NULL : c->bias + block * mt_lanes, products, phases.product_stride, rows, pair, is_image);
     for (size_t i = 0; i < pair; i++) {
       MT_FOR(moments) moments = {0};
-      MT_FOR(gather_moments)(c->output + ((block + i) * voxels + start) * mt_lanes, end - start, &moments);
+      for (size_t slice = 0; slice < slices; slice++) {
+        for (size_t line = 0; line < lines; line++) {
+          const float *from =
+              products + i * phases.product_stride + (slice * phases.size[1] + line) * phases.size[2] * mt_lanes;
+          size_t place = ((z + slice) * c->output_size[1] + y + line) * width;
+          memcpy(c->output + ((block + i) * voxels + place) * mt_lanes, from, width * mt_lanes * sizeof(float));
+          if (c->statistics != NULL) MT_FOR(gather_moments)(from, width, &moments);
+        }
+      }
+      if (c->statistics == NULL) continue;
       MT_FOR(write_moments)(&moments, c->statistics + (item * c->output_blocks + block + i) * 4 * mt_lanes);
     }
   }
@@ -483,14 +487,12 @@ static void MT_FOR(convolution_run)(const mt_convolution *c, size_t item, float 
 static void MT_FOR(enlargement_run)(const mt_convolution *c, size_t item, float *scratch) {
   const size_t width = c->input_size[2], z = item / c->input_size[1], y = item % c->input_size[1];
   const size_t row_slots = mt_row_slots_for(width);
-  uint8_t lanes[mt_most_blocks];
-  MT_FOR(places) places = {
-      .slices = 1, .count = MT_FOR(lanes_of)(c, lanes), .stride = row_slots * mt_lanes, .lanes = lanes};
-  float *to = scratch, *products = scratch + places.count * places.stride;
-  size_t channels = 0;
+  MT_FOR(places) places;
+  places.count = 0;
+  const size_t channels = MT_FOR(add_places)(c, 0, row_slots * mt_lanes, &places);
+  float *to = scratch, *products = scratch + places.count * row_slots * mt_lanes;
   for (size_t i = 0; i < c->input_count; i++) {
-    channels += c->inputs[i].channels;
-    for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, to += places.stride) {
+    for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, to += row_slots * mt_lanes) {
       MT_FOR(view) view = MT_FOR(view_of)(&c->inputs[i], block);
       MT_FOR(copy)
       (c->inputs[i].values + ((block * c->input_size[0] + z) * c->input_size[1] + y) * width * mt_lanes, width, &view,
@@ -506,7 +508,7 @@ static void MT_FOR(enlargement_run)(const mt_convolution *c, size_t item, float 
           size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
           MT_FOR(product)
           (scratch, &places, weights + block * block_weights, block_weights,
-           c->bias == NULL ? NULL : c->bias + block * mt_lanes, products, row_slots * mt_lanes, width, pair, 0, 1);
+           c->bias == NULL ? NULL : c->bias + block * mt_lanes, products, row_slots * mt_lanes, width, pair, 0);
           for (size_t i = 0; i < pair; i++) {
             const float *from = products + i * row_slots * mt_lanes;
             size_t line = ((block + i) * c->output_size[0] + z * c->stride[0] + kz) * c->output_size[1]

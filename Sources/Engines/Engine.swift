@@ -101,6 +101,8 @@ public protocol CompiledNetwork: AnyObject, Sendable {
   var precision: Precision { get }
   /// How many requests in flight keep the device busy.
   var concurrentRequests: Int { get }
+  /// What runs it: an engine's name and version.
+  var engineName: String { get }
   /// What the user should know about how it runs, as sentences: a precision that is only emulated, for example.
   var notes: [String] { get }
 

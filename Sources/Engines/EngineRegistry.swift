@@ -33,18 +33,21 @@ public struct EngineRegistry: Sendable {
       entries.append(
         Entry(name: engine.name, path: engine.path, version: engine.version, devices: engine.devices))
     }
-    let reference = ReferenceEngine()
-    entries.append(
-      Entry(name: reference.name, path: nil, version: reference.version, devices: reference.devices))
+    for engine in [NativeEngine(), ReferenceEngine()] as [any Engine] {
+      entries.append(Entry(name: engine.name, path: nil, version: engine.version, devices: engine.devices))
+    }
     return entries
   }
+
+  /// Whether there is an engine that takes seconds, not hours.
+  public var isFitForUse: Bool { NativeEngine.isFast || (try? openVINO()) != nil || (try? onnxRuntime()) != nil }
 
   /// The engine called `name`; nil for the fastest one there is.
   ///
   /// Throws `usage` for an unknown name and `engine` when the engine cannot be used, with a way to get it.
   public func engine(named name: String? = nil) throws -> any Engine {
     switch name {
-    case nil: return try fastest()
+    case nil: return fastest
     case "openvino": return try openVINO()
     case "onnxruntime": return try onnxRuntime()
     case "torch": return try torch()
@@ -65,13 +68,15 @@ public struct EngineRegistry: Sendable {
     return engine
   }
 
-  /// OpenVINO, or ONNX Runtime where only that is there.
-  private func fastest() throws -> any Engine {
-    do {
-      return try openVINO()
-    } catch {
-      guard let other = try? onnxRuntime() else { throw error }
-      return other
+  /// The native engine and, for what it does not run, OpenVINO, or ONNX Runtime where only that is there.
+  private var fastest: any Engine {
+    FastestEngine {
+      do {
+        return try openVINO()
+      } catch {
+        guard let other = try? onnxRuntime() else { throw error }
+        return other
+      }
     }
   }
 

@@ -48,6 +48,7 @@ final class ReferenceNetwork: CompiledNetwork {
   var inputShape: [Int] { shapes[0] }
   var outputShape: [Int] { shapes[output.index] }
   var precision: Precision { .fp32 }
+  var engineName: String { "reference \(ReferenceEngine().version)" }
   var concurrentRequests: Int { 1 }
 
   func makeRequest() throws -> any InferenceRequest { ReferenceRequest(self) }

@@ -37,7 +37,7 @@ public struct PredictionEstimate {
     line("model    \(model.plans.datasetName), \(model.configuration.name), trained by \(model.trainerName)")
     line("network  \(network.graph.name), \(cost)")
     line(
-      "engine   \(engine.name) \(engine.version), \(compiled.precision.rawValue), "
+      "engine   \(compiled.engineName), \(compiled.precision.rawValue), "
         + "\((secondsPerPass * 1000).brief) ms a pass")
     for note in compiled.notes { line("note     \(note)") }
     for files in opened.cases.cases {

@@ -13,7 +13,7 @@ public final class Predictor: Sendable {
   private let heads: [PointwiseHead]
   private let importance: ImportanceMap
   /// What runs, for the log.
-  public let engineName: String
+  public var engineName: String { networks.first?.engineName ?? "" }
   public var precision: Precision { networks.first?.precision ?? .fp32 }
 
   /// Compiles the model's networks for its patch.
@@ -27,7 +27,6 @@ public final class Predictor: Sendable {
     self.model = model
     self.options = options
     importance = model.importance(step: options.step)
-    engineName = "\(engine.name) \(engine.version)"
     let shape = [1, model.inputChannelCount] + model.configuration.patchSize
     var compile = options.compile
     compile.expectedPasses = expectedPasses

@@ -10,6 +10,7 @@ final class FormulaNetwork: CompiledNetwork {
   let outputShape: [Int]
   let isChannelsLast: Bool
   let precision = Precision.fp32
+  let engineName = "formula"
   let concurrentRequests: Int
   let notes: [String] = []
   let formula: @Sendable (Int, Float, Int) -> Float

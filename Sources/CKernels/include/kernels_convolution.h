@@ -10,6 +10,9 @@
 
 enum { mt_lanes = 16 };
 
+/// The largest product of a convolution's kernel places and its input blocks (or an image's channels).
+#define MT_MOST_PLACES 4096
+
 /// Channels as a reader sees them: value * scale + shift, multiplied by `slope` where that is negative. Normalisation and
 /// activation so cost no pass over memory of their own.
 typedef struct mt_features {
@@ -38,12 +41,11 @@ typedef struct mt_convolution {
   /// Winograd's method in Y and X (arXiv:1509.09308), making squares of so many results at once: 2 or 4. It takes kernels
   /// of 3 in Y and X, and strides of 1. 0 multiplies one by one.
   size_t tile;
-  /// How much one item makes: with tiles, so many slices of so many rows of tiles; else `item_rows` voxels.
+  /// How much one item makes: so many slices of so many rows, of tiles if there are any.
   size_t item_slices;
   size_t item_rows;
   size_t output_blocks;
-  /// With tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x, channel, 16)
-  /// for features and (output block, channel, kernel z, kernel y, kernel x, 16) for an image.
+  /// With tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x, channel, 16).
   const float *weights;
   /// (output blocks, 16) or NULL.
   const float *bias;
@@ -54,6 +56,13 @@ typedef struct mt_convolution {
   float *statistics;
 } mt_convolution;
 
+/// Instruction sets, each of which holds those before it: what every processor has, AVX2, AVX-512.
+typedef enum mt_level { mt_level_plain, mt_level_avx2, mt_level_avx512 } mt_level;
+
+/// The most that this processor has.
+mt_level mt_level_of_processor(void);
+/// From now on no more than `level` is used, so that one processor can try out all of them.
+void mt_convolution_limit(mt_level level);
 /// Whether this processor has what these kernels are written for.
 int mt_convolution_is_fast(void);
 size_t mt_convolution_items(const mt_convolution *convolution);

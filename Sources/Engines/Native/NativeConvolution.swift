@@ -30,7 +30,9 @@ struct NativeConvolution: Sendable {
     let kernel = NativePlan.axes(source.kernel, filler: 1)
     let stride = NativePlan.axes(source.stride, filler: 1)
     let padding = NativePlan.axes(source.padding, filler: 0)
-    guard kernel.reduce(1, *) <= 1024, source.inputChannels <= 8192 else {
+    let isImage = step.inputs.contains { $0.array == nil }
+    let inputBlocks = isImage ? source.inputChannels : step.inputs.map(\.blocks).reduce(0, +)
+    guard kernel.reduce(inputBlocks, *) <= MT_MOST_PLACES else {
       throw NativePlan.refusal("convolutions of so many values")
     }
     guard let values = network.weights[source.weight]?.floats() else {
@@ -41,15 +43,11 @@ struct NativeConvolution: Sendable {
     if isEnlargement {
       cut = NativeCut(tile: 0, slices: 1, rows: 1)
       weights = shape.enlargement(values)
-    } else if step.inputs.contains(where: { $0.array == nil }) {
-      cut = NativeCut(rowsOf: step, valuesPerRow: kernel.reduce(source.inputChannels, *), workers: workers)
-      weights = shape.image(values)
-    } else if isSquare {
+    } else if isSquare, !isImage {
       cut = NativeCut(tilesOf: step, workers: workers)
       weights = shape.tiles(values, tile: cut.tile)
     } else {
-      let lanes = step.inputs.map(\.blocks).reduce(0, +) * NativePlan.lanes
-      cut = NativeCut(rowsOf: step, valuesPerRow: kernel.reduce(lanes, *), workers: workers)
+      cut = NativeCut(rowsOf: step, workers: workers)
       weights = shape.rows(values)
     }
     let blocks = (source.outputChannels + NativePlan.lanes - 1) / NativePlan.lanes
@@ -67,9 +65,9 @@ struct NativeConvolution: Sendable {
 struct NativeCut: Sendable, Equatable {
   /// The edge of the squares that Winograd's method makes at once; 0 multiplies one by one.
   var tile: Int
-  /// With tiles: the slices of an item.
+  /// The slices of an item.
   var slices: Int
-  /// With tiles the rows of tiles of an item, else its voxels.
+  /// The rows of an item, of tiles if there are any.
   var rows: Int
 
   init(tile: Int, slices: Int, rows: Int) {
@@ -78,14 +76,12 @@ struct NativeCut: Sendable, Equatable {
     self.rows = rows
   }
 
-  /// Voxels one by one, so many that what they are made of stays in the cache next to a core.
-  init(rowsOf step: NativeStep, valuesPerRow: Int, workers: Int) {
-    // A product takes up to 28 rows.
-    let step28 = 28
-    var rows = min(max(step28, (512 << 10) / (valuesPerRow * 4) / step28 * step28), 16 * step28)
-    let voxels = step.outputSize.reduce(1, *)
-    while rows > step28, voxels < rows * workers * 2 { rows -= step28 }
-    self.init(tile: 0, slices: 1, rows: rows)
+  /// Voxels one by one, so many that a product has enough rows and that there is an item for every worker.
+  init(rowsOf step: NativeStep, workers: Int) {
+    let size = step.outputSize
+    self.init(tile: 0, slices: size[0], rows: min(size[1], max(1, 256 / size[2])))
+    slices = min(size[0], max(1, 256 / (rows * size[2])))
+    shrink(of: size[1], slices: size[0], workers: workers)
   }
 
   /// Tiles, so many that a product has enough rows and that there is an item for every worker.
@@ -99,12 +95,17 @@ struct NativeCut: Sendable, Equatable {
     }
     let tile = cost(4) < cost(2) ? 4 : 2
     let (tileRows, columns) = tiles(tile)
-    var rows = min(tileRows, max(1, 32 / columns))
-    var slices = min(size[0], max(1, 128 / (rows * columns)))
-    func items() -> Int { (size[0] + slices - 1) / slices * ((tileRows + rows - 1) / rows) }
-    while items() < workers, slices > 1 || rows > 1 {
+    // Every item makes tiles of two slices more than it has, so it should have many.
+    let inSlice = min(tileRows, max(1, 32 / columns))
+    self.init(tile: tile, slices: min(size[0], max(1, 256 / (inSlice * columns)), 8), rows: inSlice)
+    shrink(of: tileRows, slices: size[0], workers: workers)
+  }
+
+  /// Cuts items in halves until there is one for every worker.
+  private mutating func shrink(of allRows: Int, slices allSlices: Int, workers: Int) {
+    func pieces(_ all: Int, _ part: Int) -> Int { (all + part - 1) / part }
+    while pieces(allSlices, slices) * pieces(allRows, rows) < workers, slices > 1 || rows > 1 {
       if slices > 1 { slices = (slices + 1) / 2 } else { rows = (rows + 1) / 2 }
     }
-    self.init(tile: tile, slices: slices, rows: rows)
   }
 }

@@ -22,6 +22,7 @@ final class NativeNetwork: CompiledNetwork, @unchecked Sendable {
 
   var outputShape: [Int] { outputShapes[0] }
   var precision: Precision { .fp32 }
+  var engineName: String { "native \(NativeEngine().version)" }
 
   init(_ network: Network, inputShape: [Int], options: CompileOptions) throws {
     let shapes = try network.graph.shapes(forInput: inputShape)

@@ -92,7 +92,6 @@ final class NativeRequest: InferenceRequest, @unchecked Sendable {
   }
 
   deinit {
-    if isRunning { done.wait() }
     features.deallocate()
     steps.deallocate()
   }
@@ -113,7 +112,8 @@ final class NativeRequest: InferenceRequest, @unchecked Sendable {
 
   func start() throws {
     isRunning = true
-    network.start { [unowned self] in
+    // An abandoned pass keeps its memory until it ends.
+    network.start { [self] in
       for sample in 0..<network.inputShape[0] { run(sample: sample) }
       done.signal()
     }
@@ -218,8 +218,8 @@ final class NativeRequest: InferenceRequest, @unchecked Sendable {
       forEach((voxels + Self.voxelsAtOnce - 1) / Self.voxelsAtOnce) { item, _ in
         withUnsafePointer(to: part.value) { part in
           let start = item * Self.voxelsAtOnce
-          mt_features_unblock(
-            part, voxels, start, min(voxels, start + Self.voxelsAtOnce), channel, channels, isChannelsLast, target.value)
+          let end = min(voxels, start + Self.voxelsAtOnce)
+          mt_features_unblock(part, voxels, start, end, channel, channels, isChannelsLast, target.value)
         }
       }
       first += part.value.channels

@@ -36,13 +36,6 @@ struct WeightShape {
     }
   }
 
-  /// (output block, channel, kernel place, 16)
-  func image(_ weights: [Float]) -> AlignedFloats {
-    reordered(weights, count: blocks * places * inputs) { output, input, place in
-      ((output / Self.lanes * inputs + input) * places + place, (output * inputs + input) * places + place)
-    }
-  }
-
   /// (kernel place, output block, channel, 16)
   func enlargement(_ weights: [Float]) -> AlignedFloats {
     reordered(weights, count: places * blocks * inputs) { output, input, place in
@@ -79,7 +72,9 @@ struct WeightShape {
             let from = ((output * inputs + input) * depth + z) * 9
             for point in 0..<edge {
               for x in 0..<3 {
-                half[point * 3 + x] = (0..<3).reduce(0) { $0 + matrix[point * 3 + $1] * Double(weights[from + $1 * 3 + x]) }
+                half[point * 3 + x] = (0..<3).reduce(0) { sum, y in
+                  sum + matrix[point * 3 + y] * Double(weights[from + y * 3 + x])
+                }
               }
             }
             for y in 0..<edge {

@@ -11,6 +11,7 @@ final class OnnxRuntimeNetwork: CompiledNetwork, @unchecked Sendable {
   let precision: Precision
   let concurrentRequests: Int
 
+  var engineName: String { "onnxruntime \(library.version)" }
   let library: OnnxRuntimeLibrary
   fileprivate let session: OpaquePointer
   fileprivate let inputName: String

@@ -19,6 +19,7 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   let concurrentRequests: Int
   let notes: [String]
 
+  var engineName: String { "openvino \(core.library.version)" }
   private let core: OpenVINOCore
   fileprivate let handle: OpaquePointer
   /// What the network's constants may still lie in.

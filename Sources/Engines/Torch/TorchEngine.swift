@@ -25,7 +25,8 @@ public struct TorchEngine: TrainingEngine {
   ) throws -> any CompiledNetwork {
     let (context, precision, notes) = try plan(options, isTraining: false)
     return try TorchNetwork(
-      network.optimized(.all), inputShape: inputShape, context: context, precision: precision, notes: notes)
+      network.optimized(.all), inputShape: inputShape, context: context, precision: precision,
+      engineName: "\(name) \(version)", notes: notes)
   }
 
   public func makeTrainable(
@@ -78,6 +79,7 @@ final class TorchNetwork: CompiledNetwork, @unchecked Sendable {
   let inputShape: [Int]
   let outputShape: [Int]
   let precision: Precision
+  let engineName: String
   let notes: [String]
   /// PyTorch spreads every operation over all cores.
   let concurrentRequests = 1
@@ -87,8 +89,10 @@ final class TorchNetwork: CompiledNetwork, @unchecked Sendable {
   fileprivate let context: TorchContext
 
   init(
-    _ network: Network, inputShape: [Int], context: TorchContext, precision: Precision, notes: [String]
+    _ network: Network, inputShape: [Int], context: TorchContext, precision: Precision, engineName: String,
+    notes: [String]
   ) throws {
+    self.engineName = engineName
     graph = network.graph
     self.inputShape = inputShape
     outputShape = try network.graph.outputShape(forInput: inputShape)

@@ -11,7 +11,7 @@ public final class TeacherEnsemble {
   /// Values of a sample's image, and of the answer to it.
   private let inputCount: Int
   private let outputCount: Int
-  public let engineName: String
+  public var engineName: String { networks.first?.engineName ?? "" }
 
   /// - Parameters:
   ///   - networks: with one output each, of the same shape.
@@ -30,7 +30,6 @@ public final class TeacherEnsemble {
     idle = networks.map { _ in [] }
     inputCount = samples * inputShape.reduce(1, *)
     outputCount = self.networks.first.map { $0.outputShape.reduce(1, *) } ?? 0
-    engineName = "\(engine.name) \(engine.version)"
   }
 
   /// What the user should know about how the networks run.
