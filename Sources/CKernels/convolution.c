@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "dispatch.h"
+
 // Functions that take or return vectors are all inlined, so that how they would be passed does not matter.
 #pragma clang diagnostic ignored "-Wpsabi"
 
@@ -67,10 +69,10 @@ static mt_phases mt_phases_of(const mt_convolution *c) {
     phases.count[axis] = c->kernel[axis] < c->stride[axis] ? c->kernel[axis] : c->stride[axis];
     phases.size[axis] = results[axis] + (c->kernel[axis] - 1) / c->stride[axis];
   }
-  phases.blocks = c->image != NULL ? c->image_channels : mt_blocks_of(c);
+  phases.blocks = c->image_channels > 0 ? c->image_channels : mt_blocks_of(c);
   size_t rows = phases.size[0] * phases.size[1] * phases.size[2];
   size_t all = phases.count[0] * phases.count[1] * phases.count[2] * phases.blocks * rows + mt_slack;
-  phases.values = c->image != NULL ? (all + mt_lanes - 1) / mt_lanes * mt_lanes : all * mt_lanes;
+  phases.values = c->image_channels > 0 ? (all + mt_lanes - 1) / mt_lanes * mt_lanes : all * mt_lanes;
   phases.product_stride = mt_row_slots_for(rows) * mt_lanes;
   return phases;
 }
@@ -88,6 +90,50 @@ size_t mt_convolution_scratch(const mt_convolution *c) {
   }
   mt_phases phases = mt_phases_of(c);
   return phases.values + 2 * phases.product_stride;
+}
+
+// G for 2 results with the points 0, 1, -1 and infinity, and for 4 with 2 and -2 besides.
+static const double mt_two_results[4][3] = {{1, 0, 0}, {1. / 2, 1. / 2, 1. / 2}, {1. / 2, -1. / 2, 1. / 2}, {0, 0, 1}};
+static const double mt_four_results[6][3] = {
+    {1. / 4, 0, 0},
+    {-1. / 6, -1. / 6, -1. / 6},
+    {-1. / 6, 1. / 6, -1. / 6},
+    {1. / 24, 1. / 12, 1. / 6},
+    {1. / 24, -1. / 12, 1. / 6},
+    {0, 0, 1}};
+
+MT_MULTIVERSION
+void mt_tile_weights(
+    const float *weights, size_t outputs, size_t inputs, size_t depth, size_t tile, size_t block, float *result) {
+  const double(*matrix)[3] = tile == 2 ? mt_two_results : mt_four_results;
+  const size_t edge = tile + 2, blocks = (outputs + mt_lanes - 1) / mt_lanes;
+  const size_t lanes = outputs - block * mt_lanes < mt_lanes ? outputs - block * mt_lanes : mt_lanes;
+  for (size_t input = 0; input < inputs; input++) {
+    for (size_t z = 0; z < depth; z++) {
+      // Kernels of 16 outputs side by side; then with their rows, then with their columns multiplied.
+      double kernel[9][mt_lanes] = {{0}}, half[6][3][mt_lanes];
+      for (size_t lane = 0; lane < lanes; lane++) {
+        const float *from = weights + (((block * mt_lanes + lane) * inputs + input) * depth + z) * 9;
+        for (size_t i = 0; i < 9; i++) kernel[i][lane] = from[i];
+      }
+      for (size_t p = 0; p < edge; p++) {
+        const double *g = matrix[p];
+        for (size_t x = 0; x < 3; x++) {
+          for (size_t lane = 0; lane < mt_lanes; lane++) {
+            half[p][x][lane] = g[0] * kernel[x][lane] + g[1] * kernel[3 + x][lane] + g[2] * kernel[6 + x][lane];
+          }
+        }
+      }
+      for (size_t p = 0; p < edge * edge; p++) {
+        const double *g = matrix[p % edge];
+        double(*row)[mt_lanes] = half[p / edge];
+        float *to = result + (((p * blocks + block) * depth + z) * inputs + input) * mt_lanes;
+        for (size_t lane = 0; lane < mt_lanes; lane++) {
+          to[lane] = (float)(g[0] * row[0][lane] + g[1] * row[1][lane] + g[2] * row[2][lane]);
+        }
+      }
+    }
+  }
 }
 
 size_t mt_enlargement_items(const mt_convolution *c) { return c->input_size[0] * c->input_size[1]; }

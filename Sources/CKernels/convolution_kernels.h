@@ -386,7 +386,7 @@ static void MT_FOR(pick_image)(const float *line, ptrdiff_t width, ptrdiff_t x, 
 // What an item takes in, padded with zeros and sorted by phase: voxels that lie a whole number of strides apart along every
 // axis, so that what one place of the kernel meets lies in a row. (phases, blocks or channels, Z, Y, X)
 static void MT_FOR(sort)(const mt_convolution *c, const mt_phases *phases, size_t z, size_t y, float *to) {
-  const int is_image = c->image != NULL;
+  const int is_image = c->image_channels > 0;
   const size_t row = phases->size[2] * (is_image ? 1 : mt_lanes);
   const size_t pitch = c->input_size[2] * (is_image ? 1 : mt_lanes), sources = is_image ? 1 : c->input_count;
   for (size_t pz = 0; pz < phases->count[0]; pz++) {
@@ -431,7 +431,7 @@ static void MT_FOR(run_rows)(const mt_convolution *c, size_t item, float *scratc
   const size_t slices = c->output_size[0] - z < c->item_slices ? c->output_size[0] - z : c->item_slices;
   const size_t lines = c->output_size[1] - y < c->item_rows ? c->output_size[1] - y : c->item_rows;
   const size_t width = c->output_size[2], voxels = c->output_size[0] * c->output_size[1] * width;
-  const int is_image = c->image != NULL;
+  const int is_image = c->image_channels > 0;
   float *products = scratch + phases.values;
   MT_FOR(sort)(c, &phases, z, y, scratch);
   MT_FOR(places) places;

@@ -40,14 +40,14 @@ public struct EngineRegistry: Sendable {
   }
 
   /// Whether there is an engine that takes seconds, not hours.
-  public var isFitForUse: Bool { NativeEngine.isFast || (try? openVINO()) != nil || (try? onnxRuntime()) != nil }
+  public var isFitForUse: Bool { NativeEngine.isFast || (try? library()) != nil }
 
-  /// The engine called `name`; nil for the fastest one there is.
+  /// The engine called `name`; nil for the fastest one for each network, or for the library the search was told of.
   ///
   /// Throws `usage` for an unknown name and `engine` when the engine cannot be used, with a way to get it.
   public func engine(named name: String? = nil) throws -> any Engine {
     switch name {
-    case nil: return fastest
+    case nil: return search.explicitPath == nil ? FastestEngine(library: library) : try library()
     case "openvino": return try openVINO()
     case "onnxruntime": return try onnxRuntime()
     case "torch": return try torch()
@@ -68,15 +68,13 @@ public struct EngineRegistry: Sendable {
     return engine
   }
 
-  /// The native engine and, for what it does not run, OpenVINO, or ONNX Runtime where only that is there.
-  private var fastest: any Engine {
-    FastestEngine {
-      do {
-        return try openVINO()
-      } catch {
-        guard let other = try? onnxRuntime() else { throw error }
-        return other
-      }
+  /// OpenVINO, or ONNX Runtime where only that is there.
+  private func library() throws -> any ModelFileEngine {
+    do {
+      return try openVINO()
+    } catch {
+      guard let other = try? onnxRuntime() else { throw error }
+      return other
     }
   }
 

@@ -162,9 +162,9 @@ struct ExportCheckArguments: ParsableArguments {
         guard let runner = try registry.engine(named: name) as? any ModelFileEngine else {
           throw Failure(.engine, "\(name) does not run files", hint: "choose onnxruntime or openvino")
         }
-        // Another engine than the one that runs the file; the scalar one is always there, but slow.
-        let judges = ["openvino", "onnxruntime", "torch"].filter { $0 != name }
-        let judge = judges.lazy.compactMap { try? registry.engine(named: $0) }.first ?? ReferenceEngine()
+        // Another engine than the one that runs the file.
+        let judges = ["openvino", "onnxruntime"].filter { $0 != name }
+        let judge = try judges.lazy.compactMap { try? registry.engine(named: $0) }.first ?? registry.engine()
         let source = PatchSource(model: model)
         let patches = try images.map { try source.patches(of: $0, limit: 2) } ?? source.noise(count: 1)
         var check = NetworkExport.Check(engine: runner, judge: judge, patches: patches)

@@ -132,16 +132,18 @@ import Testing
 
   @Test func registryExplainsWhatIsMissing() throws {
     let registry = EngineRegistry(search: search([:]))
-    let failure = #expect(throws: Failure.self) { try registry.engine() }
+    let failure = #expect(throws: Failure.self) { try registry.engine(named: "openvino") }
     #expect(failure?.kind == .engine)
     #expect(failure?.hint?.contains("microtome engines install openvino") == true)
     let other = #expect(throws: Failure.self) { try registry.engine(named: "onnxruntime") }
     #expect(other?.hint?.contains("microtome engines install onnxruntime") == true)
-    #expect(registry.entries().map(\.name) == ["reference"])
+    #expect(registry.entries().map(\.name) == ["native", "reference"])
+    // What needs no library runs without one.
+    #expect(try registry.engine().devices == ["CPU"])
     #expect(try registry.engine(named: "reference").name == "reference")
     #expect(#expect(throws: Failure.self) { try registry.engine(named: "abacus") }?.kind == .usage)
     // A file that is no library is passed over, and named when there is nothing better.
     let broken = try library("system/libopenvino_c.so.2641")
-    #expect(#expect(throws: Failure.self) { try registry.engine() }?.file == broken)
+    #expect(#expect(throws: Failure.self) { try registry.engine(named: "openvino") }?.file == broken)
   }
 }

@@ -30,7 +30,7 @@ typedef struct mt_features {
 typedef struct mt_convolution {
   const mt_features *inputs;
   size_t input_count;
-  /// In place of `inputs`: (channels, Z, Y, X), not blocked. Only without `tile`.
+  /// In place of `inputs`, if it has channels: (channels, Z, Y, X), not blocked. Only without `tile`.
   const float *image;
   size_t image_channels;
   size_t input_size[3];
@@ -65,6 +65,11 @@ mt_level mt_level_of_processor(void);
 void mt_convolution_limit(mt_level level);
 /// Whether this processor has what these kernels are written for.
 int mt_convolution_is_fast(void);
+/// The weights of one output block for Winograd's method, G w G' of each kernel's Y and X, from (output, input, kernel z, 3, 3)
+/// to the order of `mt_convolution`.
+void mt_tile_weights(
+    const float *weights, size_t outputs, size_t inputs, size_t depth, size_t tile, size_t block, float *result);
+
 size_t mt_convolution_items(const mt_convolution *convolution);
 /// In floats.
 size_t mt_convolution_scratch(const mt_convolution *convolution);

@@ -70,6 +70,8 @@ struct NativeCut: Sendable, Equatable {
   /// The rows of an item, of tiles if there are any.
   var rows: Int
 
+  private static let mostWeightBytes = 16 << 20
+
   init(tile: Int, slices: Int, rows: Int) {
     self.tile = tile
     self.slices = slices
@@ -93,7 +95,10 @@ struct NativeCut: Sendable, Equatable {
       let (rows, columns) = tiles(tile)
       return (tile + 2) * (tile + 2) * (rows * columns * size[0] + 40)
     }
-    let tile = cost(4) < cost(2) ? 4 : 2
+    // Deep layers have few voxels and most of the weights, which become four times as many for tiles of 4.
+    let channels = step.inputs.reduce(0) { $0 + $1.channels }
+    let weightBytes = 36 * 3 * channels * step.outputChannels * 4
+    let tile = weightBytes <= Self.mostWeightBytes && cost(4) < cost(2) ? 4 : 2
     let (tileRows, columns) = tiles(tile)
     // Every item makes tiles of two slices more than it has, so it should have many.
     let inSlice = min(tileRows, max(1, 32 / columns))

@@ -1,23 +1,15 @@
 import Basics
-import CKernels
 import Dispatch
 import Networks
 import Synchronization
 
 /// A network planned for one shape, with its weights reordered.
-final class NativeNetwork: CompiledNetwork, @unchecked Sendable {
+final class NativeNetwork: CompiledNetwork, Sendable {
   let inputShape: [Int]
   let outputShapes: [[Int]]
   let isChannelsLast: Bool
   let concurrentRequests: Int
-  let plan: NativePlan
-  let memory: NativeMemory
-  /// One for every step; nil for those without weights.
-  let convolutions: [NativeConvolution?]
-  /// Threads that one pass uses.
-  let workers: Int
-  /// Passes run on these, one after the other on each.
-  private let queues: [DispatchQueue]
+  private let streams: [NativeStream]
   private let next = Atomic<Int>(0)
 
   var outputShape: [Int] { outputShapes[0] }
@@ -29,30 +21,49 @@ final class NativeNetwork: CompiledNetwork, @unchecked Sendable {
     let plan = try NativePlan(network, shapes: shapes)
     let memory = NativeMemory(plan)
     outputShapes = network.graph.outputs.map { shapes[$0.index] }
-    let schedule = OpenVINOSchedule(
+    let schedule = PassSchedule(
       threads: max(1, options.threads ?? Processor.current.physicalCores), activationBytes: memory.size * 4,
       outputBytes: outputShapes[0].reduce(4, *), expectedPasses: options.expectedPasses)
     let workers = max(1, schedule.threads / schedule.streams)
-    convolutions = try plan.steps.map { step in
+    let convolutions = try plan.steps.map { step in
       switch step.operation {
       case .convolution, .enlargement: try NativeConvolution(step, network: network, workers: workers)
-      default: nil
+      case .sum, .pooling, .statistics: nil as NativeConvolution?
       }
     }
     self.inputShape = inputShape
-    self.plan = plan
-    self.memory = memory
-    self.workers = workers
     isChannelsLast = options.takesChannelsLast
     concurrentRequests = schedule.requests
-    queues = (0..<schedule.streams).map { DispatchQueue(label: "microtome.pass.\($0)") }
+    streams = (0..<schedule.streams).map { number in
+      NativeStream(number) { NativeWorkspace(plan, memory: memory, convolutions: convolutions, workers: workers) }
+    }
   }
 
   func makeRequest() throws -> any InferenceRequest { NativeRequest(self) }
 
   /// Runs `pass` in the background.
-  func start(_ pass: @escaping @Sendable () -> Void) {
-    let ticket = next.add(1, ordering: .relaxed).oldValue
-    queues[ticket % queues.count].async(execute: pass)
+  func start(_ pass: @escaping @Sendable (NativeWorkspace) -> Void) {
+    streams[next.add(1, ordering: .relaxed).oldValue % streams.count].start(pass)
+  }
+}
+
+/// Passes that run one after the other in the same workspace, which is made for the first of them.
+final class NativeStream: @unchecked Sendable {
+  private let queue: DispatchQueue
+  private let make: @Sendable () -> NativeWorkspace
+  /// Touched on the queue only.
+  private var workspace: NativeWorkspace?
+
+  init(_ number: Int, make: @escaping @Sendable () -> NativeWorkspace) {
+    queue = DispatchQueue(label: "microtome.stream.\(number)")
+    self.make = make
+  }
+
+  func start(_ pass: @escaping @Sendable (NativeWorkspace) -> Void) {
+    queue.async { [self] in
+      let workspace = self.workspace ?? make()
+      self.workspace = workspace
+      pass(workspace)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Basics
+import CKernels
 
 /// Floats at an address that vectors can be loaded from.
 final class AlignedFloats: @unchecked Sendable {
@@ -58,42 +59,15 @@ struct WeightShape {
     }
   }
 
-  /// (point, output block, kernel z, channel, 16): G w G' for the two fast axes of each kernel.
+  /// (point, output block, kernel z, channel, 16)
   func tiles(_ weights: [Float], tile: Int) -> AlignedFloats {
-    let matrix = tile == 2 ? Self.twoResults : Self.fourResults
-    let edge = tile + 2
-    let depth = kernel[0]
-    return AlignedFloats(count: edge * edge * blocks * depth * inputs * Self.lanes) { result in
-      let result = Shared(result)
-      Parallel.forEach(outputs) { output in
-        var half = [Double](repeating: 0, count: edge * 3)
-        for input in 0..<inputs {
-          for z in 0..<depth {
-            let from = ((output * inputs + input) * depth + z) * 9
-            for point in 0..<edge {
-              for x in 0..<3 {
-                half[point * 3 + x] = (0..<3).reduce(0) { sum, y in
-                  sum + matrix[point * 3 + y] * Double(weights[from + y * 3 + x])
-                }
-              }
-            }
-            for y in 0..<edge {
-              for x in 0..<edge {
-                let sum = (0..<3).reduce(0) { $0 + half[y * 3 + $1] * matrix[x * 3 + $1] }
-                let block = (y * edge + x) * blocks + output / Self.lanes
-                result.value[((block * depth + z) * inputs + input) * Self.lanes + output % Self.lanes] = Float(sum)
-              }
-            }
-          }
+    AlignedFloats(count: (tile + 2) * (tile + 2) * blocks * kernel[0] * inputs * Self.lanes) { result in
+      weights.withUnsafeBufferPointer { weights in
+        let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
+        Parallel.forEach(blocks) { block in
+          mt_tile_weights(weights.value, outputs, inputs, kernel[0], tile, block, result.value)
         }
       }
     }
   }
-
-  /// For the points 0, 1, -1 and infinity.
-  private static let twoResults: [Double] = [1, 0, 0, 0.5, 0.5, 0.5, 0.5, -0.5, 0.5, 0, 0, 1]
-  /// For the points 0, 1, -1, 2, -2 and infinity.
-  private static let fourResults: [Double] = [
-    1 / 4, 0, 0, -1 / 6, -1 / 6, -1 / 6, -1 / 6, 1 / 6, -1 / 6, 1 / 24, 1 / 12, 1 / 6, 1 / 24, -1 / 12, 1 / 6, 0, 0, 1,
-  ]
 }

@@ -121,7 +121,7 @@ struct OpenVINOPlan {
     }
     properties = [("INFERENCE_PRECISION_HINT", Self.openVINOName(precision))]
     guard isCPU else { return }
-    let schedule = OpenVINOSchedule(
+    let schedule = PassSchedule(
       threads: max(1, options.threads ?? Processor.current.physicalCores),
       activationBytes: activationBytes ?? .max,
       outputBytes: outputShape.reduce(4, *), expectedPasses: options.expectedPasses)

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Engines
 
-@Suite struct OpenVINOScheduleTests {
+@Suite struct PassScheduleTests {
   private func schedule(_ threads: Int, megabytes: Int, passes: Int? = nil, output: Int = 1) -> [Int] {
-    let schedule = OpenVINOSchedule(
+    let schedule = PassSchedule(
       threads: threads, activationBytes: megabytes << 20, outputBytes: output << 20, expectedPasses: passes)
     return [schedule.streams, schedule.requests]
   }

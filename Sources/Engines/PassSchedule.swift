@@ -1,12 +1,12 @@
 /// How many passes run side by side on the processor's cores.
 ///
-/// Measured (2 cores, f32, milliseconds per pass, two streams of one thread against one stream of two): 177 to 186 for
+/// Measured with OpenVINO (2 cores, f32, milliseconds per pass, two streams of one thread against one stream of two): 177 to 186 for
 /// 40x56x40 voxels, 100 to 112 for 64x64x80, 1911 to 1971 for 96x96x96. Streams never wait for each other, but each one
 /// holds all intermediate results of its pass (470 MB in the last case, for 3%), takes 25 ms longer to compile, and sums
 /// in longer chains: results differ from exact ones by up to 5e-5 of the largest value instead of 2e-5.
 /// Batches of four took 203 ms a sample in the first case, and serve nobody. One request more than there are streams saved
 /// 6 % of the time of two folds of 40x56x40.
-struct OpenVINOSchedule: Equatable {
+struct PassSchedule: Equatable {
   var threads: Int
   /// Passes that run at the same time, each on `threads / streams` cores.
   var streams: Int
