@@ -16,6 +16,18 @@ enum { mt_values_at_once = 288 };
 // More rows than any product takes at once.
 enum { mt_slack = 32 };
 
+// Where the left side of a product lies: a sum takes `lanes[i]` values from each row `offsets[i]` behind the first one.
+typedef struct mt_places {
+  size_t count;
+  uint32_t offsets[mt_most_places];
+  uint8_t lanes[mt_most_places];
+} mt_places;
+
+// Where the tiles of one item lie.
+typedef struct mt_region {
+  size_t z, slices, y, tile_rows, tile_columns;
+} mt_region;
+
 static size_t mt_blocks_of(const mt_convolution *c) {
   size_t blocks = 0;
   for (size_t i = 0; i < c->input_count; i++) blocks += (c->inputs[i].channels + mt_lanes - 1) / mt_lanes;
