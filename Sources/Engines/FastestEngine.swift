@@ -13,24 +13,17 @@ struct FastestEngine: ModelFileEngine {
     return others.contains("CPU") ? others : ["CPU"] + others
   }
 
-  /// A library that multiplies in bfloat16 is faster than the native engine, and so is one whose blocks of channels are
-  /// narrower, for a network with few channels.
-  private static func prefersNative(_ network: Network, _ inputShape: [Int], _ options: CompileOptions) throws -> Bool {
+  /// A library that multiplies in bfloat16 is faster than the native engine.
+  private static func prefersNative(_ options: CompileOptions) -> Bool {
     guard options.device == "CPU", NativeEngine.isFast else { return false }
-    guard options.precision == .fp32 || options.precision == .auto && !Processor.current.hasNativeBF16 else {
-      return false
-    }
-    return try NativeEngine.usefulShare(of: network.graph, inputShape: inputShape) >= leastUsefulShare
+    return options.precision == .fp32 || options.precision == .auto && !Processor.current.hasNativeBF16
   }
-
-  /// Measured on a processor with AVX-512: with half of the lanes empty, both take the same time.
-  private static let leastUsefulShare = 0.55
 
   func compile(
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     var refusal: Failure?
-    if try Self.prefersNative(network, inputShape, options) {
+    if Self.prefersNative(options) {
       do {
         return try NativeEngine().compile(network, inputShape: inputShape, options: options)
       } catch let failure as Failure where failure.kind == .engine {

@@ -237,26 +237,4 @@ import Testing
     }
     #expect(failure?.kind == .engine)
   }
-
-  private func layers(_ channels: Int) throws -> Network {
-    var builder = GraphBuilder(spatialRank: 2, inputChannels: 1)
-    let first = builder.convolution(.input, name: "first", outputChannels: channels, kernel: [3, 3], bias: true)
-    let second = builder.convolution(first, name: "second", outputChannels: channels, kernel: [3, 3], bias: true)
-    let graph = builder.graph(name: "Layers", outputs: [second])
-    return try Network(graph: graph, weights: formulaWeights(graph))
-  }
-
-  @Test(.enabled(if: InstalledOpenVINO.engine != nil, InstalledOpenVINO.absence))
-  func leavesNarrowNetworksToALibrary() throws {
-    let openVINO = try InstalledOpenVINO.require()
-    for (channels, share, name) in [(4, 0.25, "openvino"), (32, 1, "native"), (24, 0.75, "native")] {
-      let network = try layers(channels)
-      #expect(try NativeEngine.usefulShare(of: network.graph, inputShape: [1, 1, 8, 8]) == share)
-      let options = CompileOptions(precision: .fp32)
-      let compiled = try FastestEngine { openVINO }.compile(network, inputShape: [1, 1, 8, 8], options: options)
-      #expect(compiled.engineName.hasPrefix(NativeEngine.isFast ? name : "openvino"))
-      let alone = try FastestEngine { throw Absent() }.compile(network, inputShape: [1, 1, 8, 8], options: options)
-      #expect(alone.engineName.hasPrefix("native"))
-    }
-  }
 }

@@ -16,23 +16,6 @@ public struct NativeEngine: Engine {
   /// Whether the processor has the vector instructions that make this engine fast.
   static var isFast: Bool { mt_convolution_is_fast() != 0 }
 
-  /// The part of a network's multiplications that fill the lanes of its blocks of 16 channels.
-  ///
-  /// Throws `badInput` for a shape that does not fit the network.
-  static func usefulShare(of graph: Graph, inputShape: [Int]) throws -> Double {
-    let shapes = try graph.shapes(forInput: inputShape)
-    var (useful, all) = (0.0, 0.0)
-    for (index, node) in graph.nodes.enumerated() {
-      guard case .convolution(let convolution) = node.operation else { continue }
-      let voxels = shapes[index + 1].dropFirst(2).reduce(1, *)
-      let taken = Double(convolution.kernel.reduce(voxels * convolution.inputChannels, *))
-      let blocks = (convolution.outputChannels + NativePlan.lanes - 1) / NativePlan.lanes
-      useful += taken * Double(convolution.outputChannels)
-      all += taken * Double(blocks * NativePlan.lanes)
-    }
-    return all > 0 ? useful / all : 1
-  }
-
   public func compile(
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
