@@ -60,6 +60,14 @@ MT_INLINE void MT_FOR(write_moments)(const MT_FOR(moments) * moments, float *sta
   STORE(statistics + 3 * mt_lanes, moments->squares);
 }
 
+// One more value, for sums that are to become part of `moments`.
+MT_INLINE void MT_FOR(count_in)(
+    mt_vector value, const MT_FOR(moments) * moments, mt_vector *sum, mt_vector *squares) {
+  mt_vector off = value - moments->center;
+  *sum += off;
+  *squares += off * off;
+}
+
 // Over `count` voxels from `values` on. Sums of 16 are added up, so that rounding stays small.
 MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(moments) * moments) {
   if (count == 0) return;
@@ -69,9 +77,7 @@ MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(
     size_t end = start + 16 < count ? start + 16 : count;
     mt_vector sum = {0}, squares = {0};
     for (size_t i = start; i < end; i++) {
-      mt_vector off = LOAD(values + i * mt_lanes) - moments->center;
-      sum += off;
-      squares += off * off;
+      MT_FOR(count_in)(LOAD(values + i * mt_lanes), moments, &sum, &squares);
     }
     moments->sum += sum;
     moments->squares += squares;

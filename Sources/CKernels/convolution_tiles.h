@@ -76,19 +76,17 @@ MT_INLINE void MT_FOR(collect_tiles)(
         if (rows == tile && columns == tile) {
           MT_UNROLL for (size_t i = 0; i < tile; i++) {
             MT_UNROLL for (size_t j = 0; j < tile; j++) {
-              mt_vector value = a[i * tile + j] + bias, off = value - moments->center;
+              mt_vector value = a[i * tile + j] + bias;
               STORE(to + (i * width + j) * mt_lanes, value);
-              sum += off;
-              squares += off * off;
+              MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
         } else {
           for (size_t i = 0; i < rows; i++) {
             for (size_t j = 0; j < columns; j++) {
-              mt_vector value = a[i * tile + j] + bias, off = value - moments->center;
+              mt_vector value = a[i * tile + j] + bias;
               STORE(to + (i * width + j) * mt_lanes, value);
-              sum += off;
-              squares += off * off;
+              MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
         }
@@ -105,7 +103,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
     MT_FOR(spread_tiles)(rows, columns, tile_rows, tile_columns, points, stride, tile);                             \
   }                                                                                                                 \
   static __attribute__((noinline)) void MT_FOR(collect_tiles_##tile)(                                               \
-      const mt_convolution *c, const mt_region *region, const float *points, size_t stride, size_t block,     \
+      const mt_convolution *c, const mt_region *region, const float *points, size_t stride, size_t block,           \
       MT_FOR(moments) * moments) {                                                                                  \
     MT_FOR(collect_tiles)(c, region, points, stride, block, moments, tile);                                         \
   }

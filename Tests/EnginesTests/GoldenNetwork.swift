@@ -72,3 +72,39 @@ func run(_ network: Network, inputShape: [Int], on engine: any Engine) throws ->
 func largestDifference(_ one: some Sequence<Float>, _ other: some Sequence<Float>) -> Float {
   zip(one, other).reduce(0) { max($0, abs($1.0 - $1.1)) }
 }
+
+/// By how much an engine is off, in parts of the largest value, where means and variances are taken of many voxels far from
+/// zero.
+func errorOfStatistics(patch: [Int], on engine: any Engine) throws -> Float {
+  var builder = GraphBuilder(spatialRank: patch.count, inputChannels: 1)
+  let ones = [Int](repeating: 1, count: patch.count)
+  let spread = builder.convolution(
+    .input, name: "spread", outputChannels: 16, kernel: ones, stride: ones, bias: true)
+  let normal = builder.instanceNorm(spread, name: "normal", epsilon: 1e-5, affine: true)
+  let graph = builder.graph(name: "Normal", outputs: [normal])
+  let network = try Network(graph: graph, weights: formulaWeights(graph))
+  let shape = [1, 1] + patch
+  let expected = try run(network, inputShape: shape, on: ReferenceEngine())
+  let result = try run(network, inputShape: shape, on: engine)
+  let largest = expected.values.reduce(0) { max($0, abs($1)) }
+  return largestDifference(result.values, expected.values) / largest
+}
+
+/// An engine's answers with the channels first, and those with the channels last brought into the same order.
+func answersInBothOrders(_ golden: GoldenNetwork, on engine: any Engine) throws -> (first: [Float], last: [Float]) {
+  let answers = try [false, true].map { takes in
+    let compiled = try engine.compile(
+      golden.network, inputShape: golden.inputShape, options: .init(precision: .fp32, takesChannelsLast: takes))
+    #expect(compiled.isChannelsLast == takes && compiled.outputShape == golden.outputShape)
+    let request = try compiled.makeRequest()
+    for index in request.input.indices { request.input[index] = Float(cosine(0.5 * Double(index))) }
+    try request.start()
+    return Array(try request.wait())
+  }
+  let (channels, voxels) = (golden.outputShape[1], golden.outputShape.dropFirst(2).reduce(1, *))
+  let turned = answers[1].indices.map { index in
+    let (sample, place) = index.quotientAndRemainder(dividingBy: channels * voxels)
+    return answers[1][sample * channels * voxels + place % voxels * channels + place / voxels]
+  }
+  return (answers[0], turned)
+}

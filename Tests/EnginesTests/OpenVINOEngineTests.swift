@@ -41,41 +41,16 @@ import Testing
 
   /// Means and variances of many voxels far from zero: in one single-precision chain they would be off by 1e-4.
   @Test(arguments: [[24, 40, 48], [96, 128], [23, 29, 31]]) func statisticsOfManyVoxelsAreExact(patch: [Int]) throws {
-    var builder = GraphBuilder(spatialRank: patch.count, inputChannels: 1)
-    let ones = [Int](repeating: 1, count: patch.count)
-    let spread = builder.convolution(
-      .input, name: "spread", outputChannels: 16, kernel: ones, stride: ones, bias: true)
-    let normal = builder.instanceNorm(spread, name: "normal", epsilon: 1e-5, affine: true)
-    let graph = builder.graph(name: "Normal", outputs: [normal])
-    let network = try Network(graph: graph, weights: formulaWeights(graph))
-    let shape = [1, 1] + patch
-    let expected = try run(network, inputShape: shape, on: ReferenceEngine())
-    let result = try run(network, inputShape: shape, on: InstalledOpenVINO.require())
-    let largest = expected.values.reduce(0) { max($0, abs($1)) }
     // Sizes that nothing divides are left to OpenVINO's own operation.
     let isDivisible = patch.last.map { $0 % 8 == 0 } ?? false
-    #expect(largestDifference(result.values, expected.values) < (isDivisible ? 4e-6 : 1e-4) * largest)
+    #expect(try errorOfStatistics(patch: patch, on: InstalledOpenVINO.require()) < (isDivisible ? 4e-6 : 1e-4))
   }
 
   /// The same numbers in another order, where that is allowed.
   @Test(arguments: GoldenNetwork.all) func givesChannelsLast(golden: GoldenNetwork) throws {
-    let engine = try InstalledOpenVINO.require()
-    let answers = try [false, true].map { takes in
-      let compiled = try engine.compile(
-        golden.network, inputShape: golden.inputShape, options: .init(precision: .fp32, takesChannelsLast: takes))
-      #expect(compiled.isChannelsLast == takes && compiled.outputShape == golden.outputShape)
-      let request = try compiled.makeRequest()
-      for index in request.input.indices { request.input[index] = Float(cosine(0.5 * Double(index))) }
-      try request.start()
-      return Array(try request.wait())
-    }
-    let (channels, voxels) = (golden.outputShape[1], golden.outputShape.dropFirst(2).reduce(1, *))
+    let answers = try answersInBothOrders(golden, on: InstalledOpenVINO.require())
     let largest = golden.output.reduce(0) { max($0, abs($1)) }
-    let turned = answers[1].indices.map { index in
-      let (sample, place) = index.quotientAndRemainder(dividingBy: channels * voxels)
-      return answers[1][sample * channels * voxels + place % voxels * channels + place / voxels]
-    }
-    #expect(largestDifference(turned, answers[0]) < 1e-5 * largest)
+    #expect(largestDifference(answers.last, answers.first) < 1e-5 * largest)
   }
 
   @Test func saysWhatItRunsIn() throws {

@@ -50,7 +50,7 @@ struct NativeConvolution: Sendable {
       cut = NativeCut(rowsOf: step, workers: workers)
       weights = shape.rows(values)
     }
-    let blocks = (source.outputChannels + NativePlan.lanes - 1) / NativePlan.lanes
+    let blocks = NativePlan.blocks(of: source.outputChannels)
     bias = source.bias.flatMap { network.weights[$0] }.map { tensor in
       AlignedFloats(count: blocks * NativePlan.lanes) { _ = $0.update(fromContentsOf: tensor.floats()) }
     }

@@ -12,7 +12,7 @@ struct NativeFeatures {
   /// Of negative values; 1 leaves them as they are.
   var slope: Float = 1
 
-  var blocks: Int { (channels + NativePlan.lanes - 1) / NativePlan.lanes }
+  var blocks: Int { NativePlan.blocks(of: channels) }
   var isPlain: Bool { affine == nil && slope == 1 }
 }
 
@@ -57,6 +57,9 @@ struct NativeNormalization {
 /// concatenations.
 struct NativePlan {
   static let lanes = 16
+
+  /// How many blocks hold so many channels.
+  static func blocks(of channels: Int) -> Int { (channels + lanes - 1) / lanes }
 
   private(set) var steps: [NativeStep] = []
   /// The number of values in each array.
@@ -103,13 +106,19 @@ struct NativePlan {
     _ node: Graph.Node, inputs: [[NativeFeatures]], inputSize: [Int], outputSize: [Int]
   ) throws -> [NativeFeatures] {
     switch node.operation {
+    case .convolution, .dropout, .groupNorm, .upsampling: break
+    default:
+      guard !inputs.joined().contains(where: { $0.array == nil }) else {
+        throw Self.refusal("\(node.name) on the image itself")
+      }
+    }
+    switch node.operation {
     case .convolution(let convolution):
       return append(.convolution(convolution), inputs[0], convolution.outputChannels, inputSize, outputSize)
     case .transposedConvolution(let convolution):
       guard convolution.kernel == convolution.stride, convolution.padding.allSatisfy({ $0 == 0 }) else {
         throw Self.refusal("transposed convolutions whose kernel is not their stride")
       }
-      guard !inputs[0].contains(where: { $0.array == nil }) else { throw Self.refusal("the enlargement of an image") }
       return append(.enlargement(convolution), inputs[0], convolution.outputChannels, inputSize, outputSize)
     case .instanceNorm(let norm):
       var first = 0
@@ -129,8 +138,8 @@ struct NativePlan {
         shift.append(Float(Double(shifts[channel]) - Double(means[channel]) * factor))
       }
       var first = 0
-      return try inputs[0].map { features in
-        var result = try plain(features, size: inputSize)
+      return inputs[0].map { features in
+        var result = plain(features, size: inputSize)
         let range = first..<first + features.channels
         first = range.upperBound
         result.affine = appendAffine(scale: Array(scale[range]), shift: Array(shift[range]))
@@ -138,9 +147,8 @@ struct NativePlan {
       }
     case .leakyReLU(let slope):
       guard slope <= 1 else { throw Self.refusal("activations of slope \(slope)") }
-      return try inputs[0].map { features in
-        guard features.array != nil else { throw Self.refusal("the activation of an image") }
-        var result = features.slope == 1 ? features : try plain(features, size: inputSize)
+      return inputs[0].map { features in
+        var result = features.slope == 1 ? features : plain(features, size: inputSize)
         if result.affine == nil {
           let ones = [Float](repeating: 1, count: features.channels)
           result.affine = appendAffine(scale: ones, shift: ones.map { _ in 0 })
@@ -153,19 +161,14 @@ struct NativePlan {
       guard inputs.allSatisfy({ $0.map(\.channels) == inputs[0].map(\.channels) }) else {
         throw Self.refusal("the sum of a concatenation")
       }
-      return try inputs[0].indices.flatMap { piece in
+      return inputs[0].indices.flatMap { piece in
         let parts = inputs.map { $0[piece] }
-        guard !parts.contains(where: { $0.array == nil }) else { throw Self.refusal("the sum of an image") }
         return append(.sum, parts, parts[0].channels, inputSize, outputSize)
       }
     case .concatenation:
-      guard !inputs.joined().contains(where: { $0.array == nil }) else {
-        throw Self.refusal("the concatenation of an image")
-      }
       return Array(inputs.joined())
     case .averagePooling(let window):
-      return try inputs[0].flatMap { features in
-        guard features.array != nil else { throw Self.refusal("the pooling of an image") }
+      return inputs[0].flatMap { features in
         return append(
           .pooling(window: Self.axes(window, filler: 1)), [features], features.channels, inputSize, outputSize)
       }
@@ -190,8 +193,7 @@ struct NativePlan {
   }
 
   /// The features as an array that is seen as it is.
-  private mutating func plain(_ features: NativeFeatures, size: [Int]) throws -> NativeFeatures {
-    guard features.array != nil else { throw Self.refusal("the normalisation of an image") }
+  private mutating func plain(_ features: NativeFeatures, size: [Int]) -> NativeFeatures {
     if features.isPlain { return features }
     return append(.sum, [features], features.channels, size, size)[0]
   }
@@ -199,8 +201,8 @@ struct NativePlan {
   private mutating func normalized(
     _ features: NativeFeatures, _ norm: Graph.Operation.Normalization, channels: Range<Int>, size: [Int]
   ) throws -> NativeFeatures {
-    var result = try plain(features, size: size)
-    guard let array = result.array else { throw Self.refusal("the normalisation of an image") }
+    var result = plain(features, size: size)
+    guard let array = result.array else { throw Failure(.internalError, "an image that is normalised") }
     let (scale, shift) = weights(of: norm)
     let affine = appendAffine(scale: Array(scale[channels]), shift: Array(shift[channels]))
     let lanes = result.blocks * Self.lanes

@@ -28,7 +28,7 @@ struct WeightShape {
 
   private static let lanes = NativePlan.lanes
   private var places: Int { kernel.reduce(1, *) }
-  private var blocks: Int { (outputs + Self.lanes - 1) / Self.lanes }
+  private var blocks: Int { NativePlan.blocks(of: outputs) }
 
   /// (output block, kernel place, channel, 16)
   func rows(_ weights: [Float]) -> AlignedFloats {

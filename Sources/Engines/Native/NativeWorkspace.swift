@@ -16,8 +16,6 @@ final class NativeWorkspace {
   private let scratch: [AlignedFloats]
   private let features: UnsafeMutableBufferPointer<mt_features>
   private let steps: UnsafeMutableBufferPointer<mt_convolution>
-  /// Where the inputs of each step begin in `features`.
-  private let firstFeatures: [Int]
   /// What each output is made of.
   private let outputs: [[mt_features]]
 
@@ -39,7 +37,8 @@ final class NativeWorkspace {
         channels: features.channels, scale: scale, shift: scale?.advanced(by: features.blocks * Self.lanes),
         slope: features.slope)
     }
-    firstFeatures = plan.steps.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.inputs.count) }
+    // Where the inputs of each step begin.
+    let firstFeatures = plan.steps.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.inputs.count) }
     features = .allocate(capacity: firstFeatures[plan.steps.count])
     _ = features.initialize(fromContentsOf: plan.steps.flatMap { $0.inputs.map(seen) })
     outputs = plan.outputs.map { $0.map(seen) }
@@ -70,7 +69,7 @@ final class NativeWorkspace {
       steps.initializeElement(at: index, to: convolution)
       let items = Self.items(step, &convolution)
       if step.normalization != nil {
-        mostStatistics = max(mostStatistics, items * Self.blocks(step.outputChannels) * 4 * Self.lanes)
+        mostStatistics = max(mostStatistics, items * NativePlan.blocks(of: step.outputChannels) * 4 * Self.lanes)
       }
       switch step.operation {
       case .convolution: mostScratch = max(mostScratch, mt_convolution_scratch(&convolution))
@@ -90,8 +89,6 @@ final class NativeWorkspace {
     steps.deallocate()
   }
 
-  private static func blocks(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
-
   private static func triple(_ list: [Int]) -> (Int, Int, Int) { (list[0], list[1], list[2]) }
 
   private static func items(_ step: NativeStep, _ convolution: inout mt_convolution) -> Int {
@@ -99,7 +96,7 @@ final class NativeWorkspace {
     return switch step.operation {
     case .convolution: mt_convolution_items(&convolution)
     case .enlargement: mt_enlargement_items(&convolution)
-    case .pooling: blocks(step.outputChannels) * step.outputSize[0]
+    case .pooling: NativePlan.blocks(of: step.outputChannels) * step.outputSize[0]
     case .sum, .statistics: (voxels + voxelsAtOnce - 1) / voxelsAtOnce
     }
   }
@@ -136,7 +133,7 @@ final class NativeWorkspace {
         }
       case .statistics:
         let voxels = step.outputSize.reduce(1, *)
-        let blocks = Self.blocks(step.outputChannels)
+        let blocks = NativePlan.blocks(of: step.outputChannels)
         forEach(items) { item, _ in
           let start = item * Self.voxelsAtOnce
           let c = source.value.pointee
