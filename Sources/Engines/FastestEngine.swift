@@ -13,19 +13,29 @@ struct FastestEngine: ModelFileEngine {
     return others.contains("CPU") ? others : ["CPU"] + others
   }
 
-  /// A library that multiplies in bfloat16 is faster than the native engine.
-  private static func prefersNative(_ options: CompileOptions) -> Bool {
-    guard options.device == "CPU", NativeEngine.isFast else { return false }
-    return options.precision == .fp32 || options.precision == .auto && !Processor.current.hasNativeBF16
+  /// What the native engine is to do; nil when a library that multiplies in fewer bits is faster. Fewer bits that the
+  /// processor would have to imitate save no time.
+  private static func nativeOptions(_ options: CompileOptions) -> CompileOptions? {
+    guard options.device == "CPU", NativeEngine.isFast else { return nil }
+    var native = options
+    native.precision = .fp32
+    return switch options.precision {
+    case .auto: Processor.current.imitates(.bf16) ? native : nil
+    case let asked: asked == .fp32 || Processor.current.imitates(asked) ? native : nil
+    }
   }
 
   func compile(
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     var refusal: Failure?
-    if Self.prefersNative(options) {
+    if let native = Self.nativeOptions(options) {
       do {
-        return try NativeEngine().compile(network, inputShape: inputShape, options: options)
+        var notes: [String] = []
+        if Processor.current.imitates(options.precision) {
+          notes.append("the processor has no \(options.precision.rawValue) arithmetic: fp32 is faster and more exact")
+        }
+        return try NativeEngine(notes: notes).compile(network, inputShape: inputShape, options: native)
       } catch let failure as Failure where failure.kind == .engine {
         refusal = failure
       }

@@ -32,6 +32,16 @@ struct Processor: Sendable {
 
   /// Whether bfloat16 is multiplied in hardware; without that it only costs time.
   var hasNativeBF16: Bool { !features.isDisjoint(with: ["amx_bf16", "avx512_bf16"]) }
+  private var hasNativeFP16: Bool { !features.isDisjoint(with: ["amx_fp16", "avx512_fp16"]) }
+
+  /// Whether it would have to imitate such arithmetic with other instructions.
+  func imitates(_ precision: Precision) -> Bool {
+    switch precision {
+    case .auto, .fp32: false
+    case .bf16: !hasNativeBF16
+    case .fp16: !hasNativeFP16
+    }
+  }
 
   /// Cores this process may use. Two threads of one core only get in each other's way in dense arithmetic.
   var physicalCores: Int { max(1, Parallel.coreCount / threadsPerCore) }

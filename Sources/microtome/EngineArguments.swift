@@ -10,7 +10,7 @@ struct EngineArguments: ParsableArguments {
   @Option(help: "The engine that runs networks; 'microtome engines' lists them.")
   var engine: String?
 
-  @Option(help: "The arithmetic: auto, fp32, bf16 or fp16.")
+  @Option(help: "auto, fp32, bf16 or fp16; unless an engine is named, fp32 instead of what can only be imitated.")
   var precision = Precision.auto
 
   @Option(help: "The number of threads. (default: all cores)")

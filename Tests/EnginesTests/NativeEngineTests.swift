@@ -193,10 +193,24 @@ import Testing
     // Without a library even a processor with bfloat16 computes in single precision.
     let automatic = try alone.compile(golden.network, inputShape: golden.inputShape, options: .init())
     #expect(automatic.precision == .fp32)
-    let failure = #expect(throws: Failure.self) {
-      try alone.compile(golden.network, inputShape: golden.inputShape, options: .init(precision: .bf16))
+    #expect(automatic.notes.isEmpty)
+  }
+
+  /// Fewer bits than single precision are a matter of speed: where the processor only imitates them, they are not used.
+  @Test(.enabled(if: NativeEngine.isFast, "the native engine is slow here"), arguments: [Precision.bf16, .fp16])
+  func doesNotImitate(precision: Precision) throws {
+    let golden = try #require(GoldenNetwork.all.first)
+    let alone = FastestEngine { throw Failure(.engine, "nothing is installed") }
+    func compiled() throws -> any CompiledNetwork {
+      try alone.compile(golden.network, inputShape: golden.inputShape, options: .init(precision: precision))
     }
-    #expect(failure?.message == "nothing is installed")
+    if Processor.current.imitates(precision) {
+      #expect(try compiled().precision == .fp32)
+      #expect(try compiled().notes.first?.contains(precision.rawValue) == true)
+    } else {
+      let failure = #expect(throws: Failure.self) { try compiled() }
+      #expect(failure?.message == "nothing is installed")
+    }
   }
 
   @Test(.enabled(if: InstalledOpenVINO.engine != nil, InstalledOpenVINO.absence)) func fallsBackToALibrary() throws {

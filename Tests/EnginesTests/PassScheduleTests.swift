@@ -48,6 +48,7 @@ import Testing
     #expect(processor.name == "AMD EPYC 9R45")
     #expect(processor.threadsPerCore == 2)
     #expect(processor.hasNativeBF16)
+    #expect(Precision.allCases.filter(processor.imitates) == [.fp16])
     #expect(processor.features.contains("avx2"))
     let unknown = Processor(description: "")
     #expect(unknown.threadsPerCore == 1 && !unknown.hasNativeBF16 && unknown.physicalCores >= 1)

@@ -7,7 +7,12 @@ import Networks
 /// Convolutions of 3x3 in Y and X are computed by Winograd's method (arXiv:1509.09308), which multiplies 2.25 or 4 times
 /// less often; normalisations and activations happen where the next convolution reads.
 public struct NativeEngine: Engine {
-  public init() {}
+  /// What the user should know about why this engine runs a network.
+  private let notes: [String]
+
+  public init() { self.init(notes: []) }
+
+  init(notes: [String]) { self.notes = notes }
 
   public var name: String { "native" }
   public var version: String { "1" }
@@ -25,6 +30,6 @@ public struct NativeEngine: Engine {
     guard options.precision == .auto || options.precision == .fp32 else {
       throw Failure(.engine, "the native engine cannot compute in \(options.precision.rawValue)", hint: "use fp32")
     }
-    return try NativeNetwork(network.optimized(.all), inputShape: inputShape, options: options)
+    return try NativeNetwork(network.optimized(.all), inputShape: inputShape, options: options, notes: notes)
   }
 }

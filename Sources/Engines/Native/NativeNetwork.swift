@@ -9,6 +9,7 @@ final class NativeNetwork: CompiledNetwork, Sendable {
   let outputShapes: [[Int]]
   let isChannelsLast: Bool
   let concurrentRequests: Int
+  let notes: [String]
   private let streams: [NativeStream]
   private let next = Atomic<Int>(0)
 
@@ -16,7 +17,7 @@ final class NativeNetwork: CompiledNetwork, Sendable {
   var precision: Precision { .fp32 }
   var engineName: String { "native \(NativeEngine().version)" }
 
-  init(_ network: Network, inputShape: [Int], options: CompileOptions) throws {
+  init(_ network: Network, inputShape: [Int], options: CompileOptions, notes: [String]) throws {
     let shapes = try network.graph.shapes(forInput: inputShape)
     let plan = try NativePlan(network, shapes: shapes)
     let memory = NativeMemory(plan)
@@ -32,6 +33,7 @@ final class NativeNetwork: CompiledNetwork, Sendable {
       }
     }
     self.inputShape = inputShape
+    self.notes = notes
     isChannelsLast = options.takesChannelsLast
     concurrentRequests = schedule.requests
     streams = (0..<schedule.streams).map { number in
