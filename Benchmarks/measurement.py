@@ -36,8 +36,9 @@ def memory(root):
     return total * 1024
 
 
-def measure(command, environment):
-    with tempfile.TemporaryFile() as log:
+def measure(command, environment, output=None):
+    """Seconds and bytes; what the command prints goes to the file `output`, if given."""
+    with open(output, "w+b") if output else tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = subprocess.Popen(
             [str(part) for part in command], env=environment, stdout=log, stderr=subprocess.STDOUT)
