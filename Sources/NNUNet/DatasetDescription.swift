@@ -45,7 +45,7 @@ public struct LabelScheme: Sendable, Equatable {
 
   init(dataset: JSON) throws {
     guard let entries = dataset["labels"]?.object else { throw Failure(.badInput, "\"labels\" is missing") }
-    guard entries["background"]?.int == 0 else {
+    guard entries["background"].flatMap(Self.number) == 0 else {
       throw Failure(.badInput, "\"labels\" must contain \"background\" with the value 0")
     }
     var foreground: [(name: String, labels: [Int])] = []
@@ -53,8 +53,8 @@ public struct LabelScheme: Sendable, Equatable {
     var hasRegions = false
     for (name, value) in entries.members where name != "ignore" {
       let isList = value.array != nil
-      guard let labels = value.int.map({ [$0] }) ?? value.ints, labels.allSatisfy({ (0...65534).contains($0) }),
-        !labels.isEmpty
+      let labels = (value.array ?? [value]).compactMap(Self.number)
+      guard labels.count == value.array?.count ?? 1, labels.allSatisfy({ (0...65534).contains($0) }), !labels.isEmpty
       else {
         throw Failure(.badInput, "the label \"\(name)\" is neither a label number nor a list of them")
       }
@@ -63,7 +63,7 @@ public struct LabelScheme: Sendable, Equatable {
       if labels.contains(where: { $0 != 0 }) { foreground.append((name, labels)) }
     }
     if let value = entries["ignore"] {
-      guard let ignore = value.int, ignore == (all.max() ?? 0) + 1 else {
+      guard let ignore = Self.number(value), ignore == (all.max() ?? 0) + 1 else {
         throw Failure(.badInput, "the label \"ignore\" must be one more than the highest other label")
       }
       self.ignore = ignore
@@ -85,6 +85,9 @@ public struct LabelScheme: Sendable, Equatable {
       regionOrder = nil
     }
   }
+
+  /// A label; some files have them as text, which nnU-Net takes too.
+  private static func number(_ value: JSON) -> Int? { value.int ?? value.string.flatMap { Int($0) } }
 
   public var hasRegions: Bool { regionOrder != nil }
 

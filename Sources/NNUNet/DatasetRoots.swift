@@ -67,17 +67,21 @@ public struct DatasetRoots: Sendable {
       throw Failure(.usage, "\"\(nameOrIdentifier)\" is neither a dataset name (Dataset004_Name) nor its number")
     }
     let prefix = "Dataset" + number(identifier)
-    let hits = Set(
-      roots.flatMap { (try? Path.list($0)) ?? [] }.filter {
-        // Dataset0040 is not Dataset004.
-        $0.hasPrefix(prefix) && $0.dropFirst(prefix.count).first?.isNumber != true
-      }
-    ).sorted()
+    // Dataset0040 is not Dataset004.
+    let hits = Set(folders(of: roots) { $0.hasPrefix(prefix) && $0.dropFirst(prefix.count).first?.isNumber != true })
+      .sorted()
     guard hits.count == 1, let only = hits.first else {
       let found = hits.isEmpty ? "no dataset has" : "\(hits.joined(separator: " and ")) have"
       throw Failure(.usage, "\(found) the number \(identifier) in \(roots.joined(separator: ", "))")
     }
     return only
+  }
+
+  /// The names of folders in `roots`; archives and other files beside them do not count.
+  static func folders(of roots: [String], where isWanted: (String) -> Bool) -> [String] {
+    roots.flatMap { root in
+      ((try? Path.list(root)) ?? []).filter { isWanted($0) && Path.isFolder(Path.join(root, $0)) }
+    }
   }
 
   /// Three digits at least.

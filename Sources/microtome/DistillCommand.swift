@@ -255,14 +255,18 @@ struct DistillArguments: ParsableArguments {
     options.budget = try budget.map(DistillationBudget.init(parsing:))
     let session = TrainingSession(loop: loop, device: device)
     var run = try DistillationRun(
-      options, roots: DatasetRoots { Environment[$0] }, engine: { try session.validationEngine(fallback: nil) },
+      options, roots: DatasetRoots { Environment[$0] },
+      engine: { try session.validationEngine(trainer: nil, trainingOn: "CPU") },
       note: Console.print)
-    let trainer = options.training.onlyValidates ? nil : try session.trainingEngine()
-    run.setCompileOptions(try session.compileOptions(of: trainer))
+    let trainer = options.training.onlyValidates && !session.namesTrainer ? nil : try session.trainingEngine()
+    let compile = try session.compileOptions(of: trainer)
+    run.setCompileOptions(
+      compile, validationDevice: try session.validationDevice(trainer: trainer, trainingOn: compile.device))
     let reporter = TrainingReporter(showsProgress: !loop.hidesProgress)
     let report = try run.run(
       trainingEngine: { try trainer ?? session.trainingEngine() },
-      inferenceEngine: { try session.validationEngine(fallback: trainer) }, report: reporter.report)
+      inferenceEngine: { try session.validationEngine(trainer: trainer, trainingOn: compile.device) },
+      report: reporter.report)
     for line in report.lines { Console.print(line) }
   }
 }

@@ -35,6 +35,10 @@ struct Microtome: ParsableCommand {
     // So is a file that grows beyond the limit of the user's shell.
     signal(SIGXFSZ, SIG_IGN)
     let name = Path.split(CommandLine.arguments.first ?? "microtome").name
+    if let failure = LegacyNames.refusal(of: name) {
+      Console.error("error: \(failure)")
+      leave(failure.kind.rawValue)
+    }
     let given = Array(CommandLine.arguments.dropFirst())
     let arguments = ArgparseHabits.of(name, given).complete(given)
     switch name {

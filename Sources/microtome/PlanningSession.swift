@@ -101,7 +101,7 @@ struct PlanningSession {
   func preprocess(plans plansName: String, _ arguments: PreprocessingArguments) throws {
     let path = Path.join(folder, plansName + ".json")
     guard Path.exists(path) else {
-      let found = ((try? Path.list(folder)) ?? []).filter { $0.hasSuffix("Plans.json") }.map { $0.dropLast(5) }
+      let found = PlansFile.names(in: folder)
       throw Failure(
         .missingInput, "does not exist", file: path,
         hint: found.isEmpty ? "plan first: microtome plan -d DATASET" : "there are \(found.joined(separator: ", "))")

@@ -6,7 +6,7 @@ import NNUNet
 struct PlotOverlays: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "overlays", abstract: "Draws the labels of a dataset's training cases over their images, a PNG each.",
-    discussion: "The images and labels are those of nnUNet_raw.")
+    discussion: "The slice with the most of the labels is drawn; spacing is not looked at.")
 
   @Option(name: .customShort("d"), help: "The dataset's name or number.")
   var dataset: String
@@ -22,13 +22,13 @@ struct PlotOverlays: ParsableCommand {
   @Option(name: .customLong("overlay_intensity", withSingleDash: true), help: "How strongly labels are coloured.")
   var intensity: Double = 0.6
 
-  @Flag(name: .customLong("use_raw"), help: "Accepted for nnU-Net's sake: raw images are always taken.")
+  @Flag(name: .customLong("use_raw"), help: "Images as they are in nnUNet_raw instead of preprocessed ones.")
   var usesRaw = false
 
-  @Option(name: .customShort("p"), help: "Accepted for nnU-Net's sake.")
+  @Option(name: .customShort("p"), help: "The plans that cases were preprocessed with.")
   var plans = "nnUNetPlans"
 
-  @Option(name: .customShort("c"), help: "Accepted for nnU-Net's sake.")
+  @Option(name: .customShort("c"), help: "The configuration. (default: 3d_fullres if the plans have it, else 2d)")
   var configuration: String?
 
   func validate() throws {
@@ -39,10 +39,24 @@ struct PlotOverlays: ParsableCommand {
   func run() throws {
     Interruption.watch()
     let roots = DatasetRoots { Environment[$0] }
-    var folder = OverlayFolder(dataset: Path.join(try roots.raw(), try roots.dataset(dataset)), output: output)
+    let name = try roots.dataset(dataset)
+    let source: OverlayFolder.Source =
+      usesRaw
+      ? .raw(try RawDataset(path: Path.join(roots.raw(), name)) { Environment[$0] })
+      : .preprocessed(try preprocessed(in: Path.join(roots.preprocessed(), name)))
+    var folder = OverlayFolder(source: source, output: output)
     folder.channel = channel
     folder.intensity = intensity
     let count = try folder.draw(progress: CaseProgress("drawing").report)
     Console.print("\(count) picture(s): \(output)")
+  }
+
+  private func preprocessed(in folder: String) throws -> PreprocessedFolder {
+    let path = Path.join(folder, plans + ".json")
+    let plans = try Plans.read(path)
+    let name = configuration ?? (plans.configurationNames.contains("3d_fullres") ? "3d_fullres" : "2d")
+    let chosen = try locating(path) { try plans.configuration(name) }
+    let identifier = chosen.json["data_identifier"]?.string ?? "\(self.plans)_\(name)"
+    return try PreprocessedFolder(path: Path.join(folder, identifier), plans: plans, configuration: chosen)
   }
 }

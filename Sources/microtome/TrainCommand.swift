@@ -70,6 +70,9 @@ struct LegacyTrain: ParsableCommand {
   @Flag(name: .customLong("disable_postprocessing_on_folds"), help: "Accepted for nnU-Net's sake.")
   var withoutPostprocessing = false
 
+  @Option(name: .customLong("val_folder"), help: "Accepted for nnU-Net's sake: the folder is called validation.")
+  var validationFolder: String?
+
   @OptionGroup var arguments: TrainArguments
 
   func run() throws {
@@ -146,8 +149,10 @@ struct TrainArguments: ParsableArguments {
     // The engine is part of what has to be there, but the dataset comes first in everybody's mind.
     var run = try TrainingRun(options, roots: DatasetRoots { Environment[$0] })
     let session = TrainingSession(loop: loop, device: device)
-    let engine = options.onlyValidates ? nil : try session.trainingEngine()
+    let engine = options.onlyValidates && !session.namesTrainer ? nil : try session.trainingEngine()
     run.options.compile = try session.compileOptions(of: engine)
+    let device = run.options.compile.device
+    run.options.inference.device = try session.validationDevice(trainer: engine, trainingOn: device)
     let reporter = TrainingReporter(showsProgress: !loop.hidesProgress)
     if run.task.variant.isBenchmark {
       _ = try run.benchmark(try engine ?? session.trainingEngine(), report: reporter.report)
@@ -155,6 +160,6 @@ struct TrainArguments: ParsableArguments {
     }
     _ = try run.run(
       trainingEngine: { try engine ?? session.trainingEngine() },
-      inferenceEngine: { try session.validationEngine(fallback: engine) }, report: reporter.report)
+      inferenceEngine: { try session.validationEngine(trainer: engine, trainingOn: device) }, report: reporter.report)
   }
 }

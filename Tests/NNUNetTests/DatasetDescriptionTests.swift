@@ -23,6 +23,15 @@ import Testing
     #expect(dataset.labels.isConsecutive)
   }
 
+  @Test func labelsMayBeText() throws {
+    let dataset = try parse(
+      #"""
+      {"channel_names": {"0": "MR"}, "file_ending": ".nii.gz",
+       "labels": {"background": "0", "a": "1", "b": "2", "ignore": "3"}}
+      """#)
+    #expect(dataset.labels.foregroundLabels == [1, 2] && dataset.labels.ignore == 3)
+  }
+
   /// Region i is the i-th entry of the file, so the order of keys must survive parsing.
   @Test func regionsKeepTheOrderOfTheFile() throws {
     let dataset = try parse(
@@ -51,7 +60,7 @@ import Testing
     (#""file_ending": ".nii", "channel_names": {}, "labels": {"background": 0}"#, "channel_names"),
     (#""file_ending": ".nii", "labels": {"x": 1}"#, "background"),
     (#""file_ending": ".nii", "labels": {"background": 1}"#, "background"),
-    (#""file_ending": ".nii", "labels": {"background": 0, "x": "1"}"#, "x"),
+    (#""file_ending": ".nii", "labels": {"background": 0, "x": "one"}"#, "x"),
     (#""file_ending": ".nii", "labels": {"background": 0, "x": -1}"#, "x"),
     (#""file_ending": ".nii", "labels": {"background": 0, "x": 1, "ignore": 1}"#, "ignore"),
     (#""file_ending": ".nii", "labels": {"background": 0, "x": [1, 2]}"#, "regions_class_order"),

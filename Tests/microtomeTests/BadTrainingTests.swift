@@ -35,6 +35,33 @@ import Testing
     nothingWasWritten()
   }
 
+  @Test func whatIsAskedOfAnEngineIsCheckedInValidationToo() throws {
+    refused(try place.train(["--val"], engine: "abacus"), status: 64, "no engine called abacus")
+    refused(try place.train(["--val", "-device", "cuda"]), status: 69, "no device", "cuda")
+    nothingWasWritten()
+  }
+
+  @Test func theBestCheckpointMustBeThere() throws {
+    refused(try place.train(["--val_best", "--disable_checkpointing"]), status: 64, "--disable_checkpointing")
+    nothingWasWritten()
+    try #require(try place.train(["--epochs", "1"]).status == 0)
+    Path.removeTree(place.fold0("checkpoint_best.pth"))
+    refused(try place.train(["--val", "--val_best"]), status: 66, "checkpoint_best.pth", "--val_best")
+  }
+
+  @Test func foldsAreNumbers() throws {
+    let run = try place.train(["--epochs", "1"], fold: "00")
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(Path.isFile(place.fold0("checkpoint_final.pth")))
+  }
+
+  @Test func casesThatTrainAndJudge() throws {
+    let splits = #"[{"train": ["box0", "box1"], "val": ["box1", "box2"]}]"#
+    try place.write(splits, to: "\(place.preprocessed)/splits_final.json")
+    let run = try place.train(["--epochs", "1"])
+    #expect(run.status == 0 && run.complaints("warning", "1 case(s) that train and judge") == 1, "\(run.errors)")
+  }
+
   @Test func missingEngines() throws {
     refused(try place.train(engine: "abacus"), status: 64, "no engine called abacus")
     refused(try place.train(engine: "openvino", environment: ["MICROTOME_OPENVINO": place.folder.path]), status: 69)

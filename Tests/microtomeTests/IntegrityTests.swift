@@ -52,6 +52,19 @@ import Testing
     try finds(66, "dataset.json")
   }
 
+  /// What is wrong with the first case must not hide what is wrong with the others.
+  @Test func anUnreadableFirstImage() throws {
+    try AtomicFile.write([1, 2, 3], to: "\(place.raw)/imagesTr/box0_0000.nii.gz")
+    Path.removeTree("\(place.raw)/labelsTr/box1.nii.gz")
+    try finds(65, "imagesTr/box0_0000.nii.gz", "labelsTr/box1.nii.gz")
+  }
+
+  /// Archives lie beside datasets; they do not count as such.
+  @Test func archivesAreNoDatasets() throws {
+    try AtomicFile.write([1], to: place.folder("raw/Dataset008_Boxes.zip"))
+    #expect(try verify().status == 0)
+  }
+
   @Test func foldersAndFiles() throws {
     Path.removeTree("\(place.raw)/labelsTr/box1.nii.gz")
     try finds(65, "labelsTr/box1.nii.gz", "does not exist")

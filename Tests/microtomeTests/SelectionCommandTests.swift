@@ -146,6 +146,62 @@ import Testing
         == ["a.nii.gz", "b.nii.gz", "c.nii.gz", "d.nii.gz", "dataset.json", "plans.json", "summary.json"])
   }
 
+  /// A summary of fewer cases than the folds have is made again.
+  @Test func resultsThatLackACaseAreMadeAgain() throws {
+    let tree = try ModelTree()
+    let folder = "\(tree.dataset)/\(tree.models[0])/crossval_results_folds_0_1"
+    let arguments = ["300", "-c", "2d", "-f", "0", "1", "--disable_ensembling"]
+    #expect(try tree.run("nnUNetv2_find_best_configuration", arguments).status == 0)
+    let whole = try JSON.read(folder + "/summary.json")
+    Path.removeTree(folder + "/b.nii.gz")
+    try AtomicFile.write(Array("{}".utf8), to: folder + "/summary.json")
+    let again = try tree.run("nnUNetv2_find_best_configuration", arguments + ["--no_overwrite"])
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(try JSON.read(folder + "/summary.json")["mean"] == whole["mean"])
+  }
+
+  @Test func labelsOutOfRangeAreNamed() throws {
+    let folder = try TemporaryFolder()
+    let shape = Shape3D(2, 3, 4)
+    let marks = (0..<shape.count).map { Float($0) - 1 }
+    try AtomicFile.write(TestImage(shape: shape, values: marks).gzipped, to: folder("a.nii.gz"))
+    let run = try Program.run(["evaluate", folder.path, folder.path, "-l", "1", "-o", folder("s.json")])
+    #expect(run.status == 65 && run.errors.contains("holds -1.0, which is no label"), "\(run.errors)")
+  }
+
+  @Test func overlaysOfRawAndPreprocessedCases() throws {
+    let place = try TrainingPlace(cases: 2)
+    let (raw, preprocessed) = (place.folder("raw_pictures"), place.folder("pictures"))
+    let first = try place.run(["overlays", "-d", "8", "-o", preprocessed, "-p", "tinyPlans"])
+    #expect(first.status == 0, "\(first.errors)")
+    // Raw images may lie anywhere, as long as dataset.json says where.
+    try Path.makeFolder(place.folder("moved"))
+    for part in ["imagesTr", "labelsTr"] {
+      for name in try Path.list("\(place.raw)/\(part)") {
+        try AtomicFile.write(Path.read("\(place.raw)/\(part)/\(name)"), to: place.folder("moved/\(name)"))
+      }
+      Path.removeTree("\(place.raw)/\(part)")
+    }
+    let entries = [0, 1].map { index in
+      let stem = place.folder("moved/box\(index)")
+      return #""box\#(index)": {"images": ["\#(stem)_0000.nii.gz"], "label": "\#(stem).nii.gz"}"#
+    }
+    let listed = #""dataset": {\#(entries.joined(separator: ", "))}, "labels""#
+    let description = TrainingPlace.description(2).replacing(#""labels""#, with: listed)
+    try place.write(description, to: "\(place.raw)/dataset.json")
+    let second = try place.run(["overlays", "-d", "8", "-o", raw, "--use_raw"])
+    #expect(second.status == 0, "\(second.errors)")
+    for name in ["box0.png", "box1.png"] {
+      // Spacing is 1 mm, and nothing is cropped: both see the same, but for rounding to 8 bits.
+      let (one, other) = try (
+        ImageReader.naturalImage2D.read(["\(raw)/\(name)"]).voxels,
+        ImageReader.naturalImage2D.read(["\(preprocessed)/\(name)"]).voxels
+      )
+      #expect(one.channels == 3 && one.shape == other.shape && Set(one.elements).count > 20)
+      #expect(zip(one.elements, other.elements).allSatisfy { abs($0 - $1) <= 1 })
+    }
+  }
+
   @Test func evaluationTakesLabelsOrDescriptions() throws {
     let tree = try ModelTree()
     let predictions = "\(tree.dataset)/\(tree.models[0])/fold_0/validation"
@@ -195,6 +251,22 @@ import Testing
       #expect(try Path.read(Path.join(target, name)) == Path.read(Path.join(tree.folder("results"), name)))
     }
     #expect(try Path.list(target) == ["Dataset300_Made"])
+  }
+
+  @Test func predictionsAreExportedOnRequest() throws {
+    let tree = try ModelTree()
+    let archive = tree.folder("models.zip")
+    let both = ["-c", "2d", "3d_cascade_fullres", "-f", "0", "1"]
+    #expect(try tree.run("nnUNetv2_find_best_configuration", ["300"] + both).status == 0)
+    let run = try tree.run("nnUNetv2_export_model_to_zip", ["-d", "300", "-o", archive, "--exp_cv_preds"] + both)
+    #expect(run.status == 0, "\(run.errors)")
+    let names = Set(try ZipArchive(path: archive).members.map(\.name))
+    let ensemble = "ensembles/ensemble___\(tree.models[0])___\(tree.models[1])___0_1"
+    for folder in ["\(tree.models[0])/crossval_results_folds_0_1", ensemble] {
+      for file in ["a.nii.gz", "d.nii.gz", "plans.json", "dataset.json", "summary.json"] {
+        #expect(names.contains("Dataset300_Made/\(folder)/\(file)"))
+      }
+    }
   }
 
   /// Archives that others have packed: the model's folder alone, or with folders around it.

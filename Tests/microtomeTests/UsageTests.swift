@@ -32,6 +32,11 @@ import Testing
     #expect(!Path.exists(place.output))
   }
 
+  @Test func commandsOfTheFirstVersionAreToldApart() throws {
+    let run = try Program.run(["-t", "4"], name: "/usr/local/bin/nnUNet_find_best_configuration")
+    #expect(run.status == 64 && run.errors.contains("nnUNetv2_find_best_configuration"), "\(run.errors)")
+  }
+
   @Test func anUnknownDeviceIsAnEngineFailure() throws {
     let place = try Workplace(["a_0000.nii.gz": TestImage.good])
     for extra in [[], ["--explain"]] {

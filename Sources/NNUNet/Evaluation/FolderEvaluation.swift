@@ -94,21 +94,28 @@ public enum FolderEvaluation {
 extension FolderEvaluation {
   /// The reader for the segmentations of a folder, and their ending, found out from the first file that a reader takes.
   ///
-  /// Throws `missingInput` when there is none.
+  /// Throws `missingInput` when there is none, and what reading the first file threw when no reader takes any.
   public static func reader(
     forSegmentationsIn folder: String
   ) throws -> (reader: ImageReader, ending: String) {
     let readers: [ImageReader] = [.naturalImage2D, .simpleITK, .tiff3D, .nibabel]
+    var refusal: Failure?
     for name in try Path.list(folder) where !name.hasPrefix(".") {
       for reader in readers {
-        guard let ending = reader.endings.filter(name.lowercased().hasSuffix).max(by: { $0.count < $1.count }),
-          (try? reader.readLabels(Path.join(folder, name))) != nil
-        else { continue }
-        return (reader, String(name.suffix(ending.count)))
+        guard let ending = reader.endings.filter(name.lowercased().hasSuffix).max(by: { $0.count < $1.count }) else {
+          continue
+        }
+        do {
+          _ = try reader.readLabels(Path.join(folder, name))
+          return (reader, String(name.suffix(ending.count)))
+        } catch let failure as Failure {
+          refusal = refusal ?? failure
+        }
       }
     }
-    throw Failure(
-      .missingInput, "holds no segmentations in a known format", file: folder,
-      hint: "known are \(readers.flatMap(\.endings).joined(separator: ", "))")
+    throw refusal
+      ?? Failure(
+        .missingInput, "holds no segmentations in a known format", file: folder,
+        hint: "known are \(readers.flatMap(\.endings).joined(separator: ", "))")
   }
 }

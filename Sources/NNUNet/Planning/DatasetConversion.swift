@@ -29,7 +29,7 @@ public enum DatasetConversion {
     }
     let prefix = "Dataset" + DatasetRoots.number(identifier ?? own)
     let target = prefix + name.dropFirst(4 + digits.count)
-    let taken = roots.flatMap { (try? Path.list($0)) ?? [] }.filter { $0.hasPrefix(prefix + "_") }
+    let taken = DatasetRoots.folders(of: roots) { $0.hasPrefix(prefix + "_") }
     guard taken.isEmpty else {
       throw Failure(
         .usage, "the number \(identifier ?? own) is taken by \(taken[0])", hint: "choose another with -overwrite_id")
@@ -66,9 +66,7 @@ public enum DatasetConversion {
   ///   - root: the folder of raw datasets.
   /// - Returns: the path of the new dataset.
   public static func convertLegacy(_ source: String, name: String, root: String) throws -> String {
-    guard name.hasPrefix("Dataset"), name.dropFirst(7).prefix(3).allSatisfy(\.isNumber), name.count > 11,
-      name.dropFirst(10).first == "_", !name.contains("/")
-    else { throw Failure(.usage, "\"\(name)\" is not of the form DatasetXXX_NAME") }
+    guard DatasetRoots.isName(name) else { throw Failure(.usage, "\"\(name)\" is not of the form DatasetXXX_NAME") }
     for folder in ["imagesTr", "labelsTr"] where !Path.isFolder(Path.join(source, folder)) {
       throw Failure(.missingInput, "does not exist", file: Path.join(source, folder))
     }

@@ -23,6 +23,13 @@ public enum PlansFile {
     try AtomicFile.write(Array(JSON.object(document).text(indent: 4).utf8), to: path)
   }
 
+  /// The names of the plans in a preprocessed dataset's folder.
+  public static func names(in folder: String) -> [String] {
+    let documents = ((try? Path.list(folder)) ?? []).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+    return documents.filter { (try? JSON.read(Path.join(folder, $0)))?["configurations"]?.object != nil }
+      .map { String($0.dropLast(".json".count)) }
+  }
+
   /// Copies `dataset.json`, and `splits_final.json` where the raw dataset has one, to the preprocessed dataset's folder.
   ///
   /// Throws `badInput` when there are other splits already.

@@ -68,7 +68,7 @@ public struct RawDataset: Sendable {
   }
 
   /// The class that reads the dataset's files: the one `dataset.json` asks for, else the first that takes the file ending
-  /// and can open the first image. Throws `badInput` when there is none.
+  /// and can open the first image; where none can, the next image is tried. Throws `badInput` when there is none.
   public func reader() throws -> ImageReader {
     let document = Path.join(path, "dataset.json")
     if let wanted = description.json["overwrite_image_reader_writer"]?.string, wanted != "None" {
@@ -82,12 +82,14 @@ public struct RawDataset: Sendable {
     let ending = description.fileEnding.lowercased()
     let candidates = Self.readers.filter { $0.endings.contains(ending) }
     var refusal: Failure?
-    for candidate in candidates {
-      do {
-        _ = try candidate.reader.read(cases[0].images)
-        return candidate.reader
-      } catch let failure as Failure {
-        refusal = refusal ?? failure
+    for training in cases {
+      for candidate in candidates {
+        do {
+          _ = try candidate.reader.read(training.images)
+          return candidate.reader
+        } catch let failure as Failure {
+          refusal = refusal ?? failure
+        }
       }
     }
     throw refusal

@@ -27,11 +27,13 @@ public struct CrossValidationResults: Sendable {
     references: String, isForced: Bool = true,
     progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> SegmentationSummary {
-    let summaryPath = Path.join(output, "summary.json")
-    if !isForced, Path.isFile(summaryPath) { return try SegmentationSummary.read(summaryPath) }
     let dataset = try DatasetDescription.read(Path.join(model, "dataset.json"))
     let plans = try Plans.read(Path.join(model, "plans.json"))
     let files = try validationFiles(ending: dataset.fileEnding)
+    let summaryPath = Path.join(output, "summary.json")
+    // A summary of other cases than these is worth nothing.
+    let isComplete = files.allSatisfy { Path.exists(Path.join(output, Path.split($0).name)) }
+    if !isForced, isComplete, Path.isFile(summaryPath) { return try SegmentationSummary.read(summaryPath) }
     if isForced, Path.exists(output) { Path.removeTree(output) }
     try Path.makeFolder(output)
     for name in ["dataset.json", "plans.json"] { try FileCopy.copy(name, from: model, to: output) }

@@ -35,7 +35,7 @@ public struct Ensemble: Sendable {
       let others = try Self.cases(in: folder)
       guard let odd = Set(cases).symmetricDifference(others).min() else { continue }
       throw Failure(
-        .missingInput, "\(cases.contains(odd) ? folder : first) has no probabilities of the case \(odd)", file: folder,
+        .missingInput, "has no probabilities of the case \(odd)", file: cases.contains(odd) ? folder : first,
         hint: "all models must have been run on the same images with --save_probabilities")
     }
     try Path.makeFolder(output)

@@ -7,7 +7,7 @@ public struct ModelExport: Sendable {
   public var models: [ModelIdentifier]
   public var folds: [String]
   public var checkpoints: [String]
-  /// Whether the segmentations of the validation cases are included.
+  /// Whether the segmentations of the validation cases are included, of single folds and of all of them together.
   public var includesPredictions = false
   /// Whether models, folds and checkpoints that are missing are left out; otherwise they are failures.
   public var toleratesMissing = false
@@ -54,20 +54,26 @@ public struct ModelExport: Sendable {
     }
     func add(_ candidates: [String], in folder: String) {
       for name in candidates where Path.isFile(Path.join(Path.join(folders.results, folder), name)) {
-        names.append(Path.join(folders.dataset, Path.join(folder, name)))
+        names.append(Path.join(folders.dataset, folder.isEmpty ? name : Path.join(folder, name)))
       }
     }
     for name in (try? Path.list(Path.join(folders.results, "ensembles"))) ?? [] {
       let members = name.components(separatedBy: "___").dropFirst().dropLast().map(ModelIdentifier.init)
       guard !members.isEmpty, members.allSatisfy({ $0.map(exported.contains) ?? false }) else { continue }
-      add(Self.results, in: Path.join("ensembles", name))
+      let folder = Path.join("ensembles", name)
+      add(try results(in: Path.join(folders.results, folder)), in: folder)
     }
-    add(["inference_information.json"], in: "")
+    add(["inference_information.json", "inference_information.txt"], in: "")
     return names
   }
 
-  /// What is kept of a cross-validation.
-  private static let results = ["summary.json", "postprocessing.pkl", "postprocessing.json"]
+  /// The files of a cross-validation that are kept.
+  private func results(in folder: String) throws -> [String] {
+    guard includesPredictions, Path.isFolder(folder) else {
+      return ["summary.json", "postprocessing.pkl", "postprocessing.json"]
+    }
+    return try Path.list(folder).filter { !$0.hasPrefix(".") }
+  }
 
   private func files(of model: ModelIdentifier) throws -> [String] {
     let folder = Path.join(folders.results, model.description)
@@ -93,7 +99,7 @@ public struct ModelExport: Sendable {
       }
     }
     let crossValidation = ModelIdentifier.crossValidationFolder(folds: folds)
-    for name in Self.results { try add("\(crossValidation)/\(name)") }
+    for name in try results(in: Path.join(folder, crossValidation)) { try add("\(crossValidation)/\(name)") }
     for name in ["plans.json", "dataset_fingerprint.json", "dataset.json"] {
       try add(name, required: name != "dataset_fingerprint.json")
     }

@@ -3,61 +3,78 @@ import ImageFormats
 import Imaging
 import Reporting
 
-/// Draws the training cases of a raw dataset with their labels, one picture each: `nnUNetv2_plot_overlay_pngs`.
+/// Draws the training cases of a dataset with their labels, one picture each: `nnUNetv2_plot_overlay_pngs`.
 public struct OverlayFolder: Sendable {
-  /// The dataset's folder in `nnUNet_raw`.
-  public let dataset: String
+  /// What is drawn.
+  public enum Source: Sendable {
+    /// Images and labels as they are in `nnUNet_raw`.
+    case raw(RawDataset)
+    /// The network's view of them.
+    case preprocessed(PreprocessedFolder)
+  }
+
+  public let source: Source
   public let output: String
   /// The image channel that is shown.
   public var channel = 0
   /// How strongly labels are coloured.
   public var intensity: Double = 0.6
 
-  public init(dataset: String, output: String) { (self.dataset, self.output) = (dataset, output) }
+  public init(source: Source, output: String) { (self.source, self.output) = (source, output) }
 
-  /// Writes `<case>.png` for every case of `imagesTr`. Throws `missingInput`, `badInput` and `cannotWrite`.
+  /// Writes `<case>.png` for every training case. Throws `missingInput`, `badInput` and `cannotWrite`.
   ///
   /// - Returns: the number of pictures.
   @discardableResult
   public func draw(
     progress: @escaping @Sendable (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws -> Int {
-    let description = try DatasetDescription.read(Path.join(dataset, "dataset.json"))
-    let cases = try CaseList.find(at: Path.join(dataset, "imagesTr"), ending: description.fileEnding).cases
-    let labels = Path.join(dataset, "labelsTr")
-    let reader = try reader(description, labels)
+    switch source {
+    case .raw(let dataset):
+      let reader = try dataset.reader()
+      return try drawEach(dataset.cases, progress) { training in
+        let image = try reader.read(training.images).voxels
+        let labels = try reader.read([training.label]).voxels
+        guard labels.shape == image.shape else {
+          throw Failure(
+            .badInput, "the labels have \(labels.shape) voxels, the image \(image.shape)", file: training.label)
+        }
+        let marks = labels.elements.prefix(labels.shape.count).map { Int16(exactly: $0.rounded()) ?? 0 }
+        try draw(image, labels: Volume(shape: labels.shape, elements: marks), identifier: training.identifier)
+      }
+    case .preprocessed(let folder):
+      return try drawEach(folder.identifiers, progress) { identifier in
+        let data = try folder.open(identifier)
+        var image = Volume<Float>(channels: data.channelCount, shape: data.shape, repeating: 0)
+        var labels = Volume<Int16>(shape: data.shape, repeating: 0)
+        try image.elements.withUnsafeMutableBufferPointer { image in
+          try labels.elements.withUnsafeMutableBufferPointer { labels in
+            try data.read(Box3D(data.shape), image: image, labels: labels)
+          }
+        }
+        try draw(image, labels: labels, identifier: identifier)
+      }
+    }
+  }
+
+  private func drawEach<Case: Sendable>(
+    _ cases: [Case], _ progress: @escaping @Sendable (Int, Int) -> Void, _ body: @Sendable (Case) throws -> Void
+  ) throws -> Int {
     try Path.makeFolder(output)
     let counter = Counter(total: cases.count, report: progress)
-    _ = try CaseWorkers.map(cases) { _, files in
-      try draw(files, labels: Path.join(labels, files.identifier + description.fileEnding), reader)
+    _ = try CaseWorkers.map(cases) { _, each in
+      try body(each)
       counter.advance()
     }
     return cases.count
   }
 
-  private func reader(_ description: DatasetDescription, _ labels: String) throws -> ImageReader {
-    if let name = description.json["overwrite_image_reader_writer"]?.string, let reader = ImageReader(rawValue: name) {
-      return reader
+  private func draw(_ image: Volume<Float>, labels: Volume<Int16>, identifier: String) throws {
+    guard channel < image.channels else {
+      throw Failure(.usage, "there is no channel \(channel); the case \(identifier) has \(image.channels)")
     }
-    return try FolderEvaluation.reader(forSegmentationsIn: labels).reader
-  }
-
-  private func draw(_ files: CaseFiles, labels: String, _ reader: ImageReader) throws {
-    let image = try reader.read(files.images)
-    let segmentation = try reader.read([labels]).voxels
-    guard segmentation.shape == image.voxels.shape else {
-      throw Failure(
-        .badInput, "the labels have \(segmentation.shape) voxels, the image \(image.voxels.shape)", file: labels)
-    }
-    guard channel < image.voxels.channels else {
-      throw Failure(.usage, "there is no channel \(channel); the case has \(image.voxels.channels)")
-    }
-    let marks = Volume<Int16>(
-      shape: segmentation.shape,
-      elements: segmentation.elements.prefix(segmentation.shape.count).map { Int16(exactly: $0.rounded()) ?? 0 })
-    let overlay = SliceOverlay(image: image.voxels, channel: channel, labels: marks, intensity: intensity)
+    let overlay = SliceOverlay(image: image, channel: channel, labels: labels, intensity: intensity)
     try PNG.write(
-      rgb: overlay.pixels, width: overlay.width, height: overlay.height,
-      to: Path.join(output, files.identifier + ".png"))
+      rgb: overlay.pixels, width: overlay.width, height: overlay.height, to: Path.join(output, identifier + ".png"))
   }
 }

@@ -77,8 +77,11 @@ public struct DistillationRun {
     ) { plans in try design.apply(to: plans, configuration: options.training.configuration) }
   }
 
-  /// How training is compiled for; the final validation has options of its own.
-  public mutating func setCompileOptions(_ compile: CompileOptions) { training.options.compile = compile }
+  /// How training is compiled for, and where the final validation runs, which has options of its own.
+  public mutating func setCompileOptions(_ compile: CompileOptions, validationDevice: String = "CPU") {
+    training.options.compile = compile
+    training.options.inference.device = validationDevice
+  }
 
   // MARK: Running
 

@@ -183,7 +183,7 @@ public final class Trainer {
       try guidance?.prepare(batch)
       let outputs = try forward(batch, isTraining: true)
       let loss = evaluate(outputs, batch, differentiates: true)
-      guard loss.isFinite else { throw diverged("the loss is not a finite number (\(loss))") }
+      guard loss.isFinite else { throw diverged("the loss is \(loss.isNaN ? "not a number" : "infinite")") }
       try network.backward(gradientsByOutput)
       rule.gradientFactor = 1 / (lossScale?.scale ?? 1)
       let norm = try network.update(rule)

@@ -41,6 +41,7 @@ public struct TrainingOptions: Sendable {
   public init(dataset: String, configuration: String, fold: String) {
     self.dataset = dataset
     self.configuration = configuration
-    self.fold = fold
+    // 00 is fold 0 too.
+    self.fold = Int(fold).map(String.init) ?? fold
   }
 }

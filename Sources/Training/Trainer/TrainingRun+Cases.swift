@@ -24,6 +24,14 @@ extension TrainingRun {
       .warning("\(path) has \(count) folds, so fold \(fold) is a random split: 80 % of the cases train, 20 % judge"))
   }
 
+  func warnOfSharedCases(_ report: (TrainingEvent) -> Void) {
+    guard options.fold != "all" else { return }
+    let shared = Set(split.train).intersection(split.validation).count
+    guard shared > 0 else { return }
+    let path = Path.join(datasetFolder, CrossValidation.fileName)
+    report(.warning("fold \(options.fold) of \(path) has \(shared) case(s) that train and judge"))
+  }
+
   private func check(_ data: any PreprocessedCase) throws {
     let path = Path.join(cases.path, data.identifier)
     let advice =

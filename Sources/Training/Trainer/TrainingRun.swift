@@ -48,6 +48,11 @@ public struct TrainingRun: Sendable {
         .usage, "--c and -pretrained_weights cannot be used together",
         hint: "a continued training already has its weights")
     }
+    guard !(options.validatesBest && options.disablesCheckpoints && !options.onlyValidates) else {
+      throw Failure(
+        .usage, "--val_best and --disable_checkpointing cannot be used together",
+        hint: "without checkpoints there is no best one")
+    }
     let variant = try TrainerVariant.named(options.trainer)
     let dataset = try roots.dataset(options.dataset)
     let folder = Path.join(try roots.preprocessed(), dataset)
@@ -58,7 +63,7 @@ public struct TrainingRun: Sendable {
     }
     let plansPath = Path.join(folder, options.plans + ".json")
     guard Path.isFile(plansPath) else {
-      let there = ((try? Path.list(folder)) ?? []).filter { $0.hasSuffix("Plans.json") }.map { $0.dropLast(5) }
+      let there = PlansFile.names(in: folder)
       throw Failure(
         .missingInput, "there are no such plans", file: plansPath,
         hint: there.isEmpty
@@ -179,6 +184,7 @@ public struct TrainingRun: Sendable {
     let checkpoint = try options.continues ? latestCheckpoint(report) : nil
     if !options.continues { warnOfEarlierTraining(report) }
     warnOfRandomSplit(report)
+    warnOfSharedCases(report)
     var length = TrainingLength(epochs: options.epochs ?? task.variant.epochs)
     length.iterationsPerEpoch = options.iterationsPerEpoch
     length.validationIterations = options.validationIterations
@@ -279,7 +285,14 @@ public struct TrainingRun: Sendable {
     adjust: (inout FinalValidation) -> Void = { _ in }
   ) throws -> SegmentationSummary {
     var name = CheckpointName.final
-    if options.validatesBest, Path.isFile(checkpointPath(CheckpointName.best)) { name = CheckpointName.best }
+    if options.validatesBest {
+      name = CheckpointName.best
+      guard Path.isFile(checkpointPath(name)) else {
+        throw Failure(
+          .missingInput, "does not exist", file: checkpointPath(name),
+          hint: "leave out --val_best to validate with \(CheckpointName.final)")
+      }
+    }
     if options.disablesCheckpoints, !options.onlyValidates { name = Self.temporaryName }
     defer { Path.removeTree(checkpointPath(Self.temporaryName)) }
     var validation = FinalValidation(
