@@ -47,13 +47,16 @@ public final class MappedFile: @unchecked Sendable {
 /// A file that appears under its final name only when it is complete.
 ///
 /// Bytes go to a scratch folder beside it; `commit` flushes them to the disk and renames. If the writer goes away before
-/// `commit`, nothing stays; if the process is killed, the next one that writes to the folder removes what stays.
+/// `commit`, nothing stays; if the process is killed, the next one that writes to the folder removes what stays. Where the
+/// name is a symbolic link, the link stays and the file that it leads to is replaced.
 public final class AtomicFile {
   public let path: String
   /// The open descriptor of the unfinished file, for callers that write through a library.
   public private(set) var descriptor: Int32
   private var scratch: ScratchFolder?
   private let unfinished: String
+  /// `path`, or what it is a link to.
+  private let target: String
   private let flushes: Bool
 
   /// Creates the unfinished file. Throws `cannotWrite` when the folder is missing or not writable.
@@ -63,7 +66,8 @@ public final class AtomicFile {
   public init(path: String, flushes: Bool = true) throws {
     self.path = path
     self.flushes = flushes
-    let (folder, name) = Path.split(path)
+    target = Path.followingLinks(path)
+    let (folder, name) = Path.split(target)
     let failure = { (reason: String) in Failure(.cannotWrite, "cannot be written: \(reason)", file: path) }
     let scratch = try ScratchFolder(in: folder, failure)
     self.scratch = scratch
@@ -95,7 +99,7 @@ public final class AtomicFile {
     }
     close(descriptor)
     descriptor = -1
-    guard rename(unfinished, path) == 0 else {
+    guard rename(unfinished, target) == 0 else {
       let reason = systemMessage()
       scratch = nil
       throw Failure(.cannotWrite, "cannot be written: \(reason)", file: path)
@@ -178,14 +182,18 @@ public enum Path {
   }
 
   /// Creates a folder and its missing parents. Throws `cannotWrite`.
-  public static func makeFolder(_ path: String) throws {
-    if isFolder(path) || path.isEmpty { return }
+  ///
+  /// - Returns: the folders that were not there before, outermost first.
+  @discardableResult
+  public static func makeFolder(_ path: String) throws -> [String] {
+    if isFolder(path) || path.isEmpty { return [] }
     if exists(path) { throw Failure(.cannotWrite, "is a file, not a folder", file: path) }
     let parent = split(path).folder
-    if parent != path, parent != ".", !isFolder(parent) { try makeFolder(parent) }
+    let above = parent == path || parent == "." ? [] : try makeFolder(parent)
     guard mkdir(path, 0o777) == 0 || isFolder(path) else {
       throw Failure(.cannotWrite, "cannot be created: \(systemMessage())", file: path)
     }
+    return above + [path]
   }
 
   /// Removes a file, or a folder with everything in it, as far as that is possible; links are not followed.
@@ -235,11 +243,17 @@ public enum Path {
     try output.commit()
   }
 
-  /// Gives a finished file its name, in the place of what has it now; both lie on the same file system. Throws `cannotWrite`.
+  /// Gives a finished file its name, in the place of what has it now; both lie on the same file system. Where the name is a
+  /// symbolic link, the file that it leads to is replaced. Throws `cannotWrite`.
   public static func move(_ source: String, to target: String) throws {
-    guard rename(source, target) == 0 else {
-      throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage())", file: target)
+    if rename(source, followingLinks(target)) == 0 { return }
+    let code = errno
+    guard code == EXDEV else {
+      throw Failure(.cannotWrite, "cannot be put into place: \(systemMessage(code))", file: target)
     }
+    // A link may lead to another file system.
+    try copy(source, to: target)
+    unlink(source)
   }
 
   /// The whole content of a file. Throws `missingInput`.

@@ -69,10 +69,14 @@ struct NIfTIHeader: Sendable {
     quaternion = Array(fields.transform[0..<3])
     quaternionOffset = Array(fields.transform[3..<6])
     affineRows = Array(fields.transform[6..<18])
-    voxelOffset = fields.voxelOffset
+    guard let offset = fields.voxelOffset, offset >= 0 else {
+      throw Failure(
+        .badInput, "its header gives no place in the file where the voxels begin (vox_offset)",
+        hint: "the header is damaged; write the image anew with the program that made it")
+    }
+    voxelOffset = offset
     // Some writers leave the offset at zero; voxels cannot begin inside the header.
     if isSingleFile { voxelOffset = max(voxelOffset, isVersion2 ? Self.size2 : Self.size1) }
-    if voxelOffset < 0 { voxelOffset = 0 }
   }
 
   static let magic1: [UInt8] = Array("n+1\0".utf8)
@@ -83,7 +87,8 @@ struct NIfTIHeader: Sendable {
     var dim: [Int]
     var dataType: Int
     var pixdim: [Double]
-    var voxelOffset: Int
+    /// nil for what is no whole number.
+    var voxelOffset: Int?
     var slope: Double
     var intercept: Double
     var units: Int
@@ -96,7 +101,7 @@ struct NIfTIHeader: Sendable {
       dim = (0..<8).map { Int(reader.integer(40 + 2 * $0, as: Int16.self)) }
       dataType = Int(reader.integer(70, as: Int16.self))
       pixdim = (0..<8).map { Double(reader.float(76 + 4 * $0)) }
-      voxelOffset = Int(exactly: reader.float(108).rounded(.towardZero)) ?? 0
+      voxelOffset = Int(exactly: reader.float(108).rounded(.towardZero))
       slope = Double(reader.float(112))
       intercept = Double(reader.float(116))
       units = Int(reader.integer(123, as: UInt8.self))

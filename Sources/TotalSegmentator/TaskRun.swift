@@ -10,11 +10,13 @@ import Synchronization
 ///
 /// Networks are loaded once, however many cases there are.
 public final class TaskRun: Sendable {
-  private let task: SegmentationTask
-  private let weights: WeightStore
+  let task: SegmentationTask
+  let weights: WeightStore
   private let engine: any Engine
-  private let options: TaskOptions
-  private let output: Output
+  let options: TaskOptions
+  let output: Output
+  /// What the user is told when the run begins.
+  private let notices: [String]
   /// Receives events from several threads, one at a time.
   private let report: @Sendable (TaskEvent) -> Void
   private let reporting = DispatchSemaphore(value: 1)
@@ -36,7 +38,15 @@ public final class TaskRun: Sendable {
     task = try weights.catalogue.task(named: options.task)
     self.weights = weights
     self.engine = engine
+    var options = options
+    var notices = [task.notice].compactMap(\.self)
+    // As in TotalSegmentator, it is the name that counts.
+    if options.cropsToBody, task.name.hasSuffix("_mr") {
+      options.cropsToBody = false
+      notices.append("--body_seg is left out: the model of the body knows CT images only")
+    }
     self.options = options
+    self.notices = notices
     self.output = output
     self.report = report
     try options.check(with: task)
@@ -56,11 +66,15 @@ public final class TaskRun: Sendable {
 
   /// Segments `cases`. A case that fails is reported and counted; the others are still done.
   ///
-  /// Throws `missingInput` when weights are missing, `engine` when the networks cannot be compiled, and `interrupted`
+  /// Throws `usage` when a result would replace an image, `cannotWrite` when there is no place for results, `missingInput`
+  /// when weights are missing, `engine` when the networks cannot be compiled, and `interrupted`
   /// when the user asked to stop.
   public func run(_ cases: [TaskCase]) throws -> Summary {
-    if let notice = task.notice { emit(.note(notice)) }
+    try checkOutputs(of: cases)
+    for notice in notices { emit(.note(notice)) }
     try checkWeights()
+    let folders = try OutputFolders(for: cases, options)
+    defer { folders.removeEmpty() }
     let announced = Mutex(false)
     let models = TaskModels(
       weights: weights, engine: engine, compile: options.compile, usesSmallModel: options.usesSmallModel,
@@ -76,7 +90,13 @@ public final class TaskRun: Sendable {
     let segmenter = TaskSegmenter(
       task: task, catalogue: weights.catalogue, models: models, options: options, report: { self.emit($0) })
     let failures = Mutex<[(identifier: String, failure: Failure)]>([])
-    try CasePipeline.run(cases) { item in
+    let clashes = TaskCase.clashes(among: cases)
+    for (item, failure) in zip(cases, clashes) {
+      guard let failure else { continue }
+      failures.withLock { $0.append((item.identifier, failure)) }
+      emit(.failed(identifier: item.identifier, failure: failure))
+    }
+    try CasePipeline.run(zip(cases, clashes).filter { $0.1 == nil }.map(\.0)) { item in
       var clock = Stopwatch()
       let image = try NIfTIImage(path: item.image)
       return (image, clock.lap())
@@ -166,7 +186,7 @@ public final class TaskRun: Sendable {
       try check(crop.model, robust: crop.isRobust || options.robustCrop)
     } else if !subset.isEmpty, let model = task.subsetCrop {
       try check(model, robust: options.robustCrop)
-    } else if options.cropsToBody, task.modality == .ct {
+    } else if options.cropsToBody {
       try check(try weights.catalogue.roughModel("body"), robust: false)
     }
     for case .confineVertebrae(let name, _, _) in task.steps {

@@ -19,6 +19,9 @@ struct DrawOverlay: ParsableCommand {
   var output: String
 
   func run() throws {
+    guard output.lowercased().hasSuffix(".png") else {
+      throw Failure(.usage, "the picture is a PNG, but its name says otherwise", file: output, hint: "end it in .png")
+    }
     let image = try ImageReader.simpleITK.read([self.image])
     let labels = try ImageReader.simpleITK.readLabels(self.labels)
     guard image.voxels.shape == labels.labels.shape else {

@@ -13,8 +13,8 @@ struct TotalSegmentSession {
     }
     try checkOutput()
     let cases = try TaskCase.find(
-      at: input, output: arguments.skipsSaving ? nil : arguments.output, isMultilabel: arguments.isMultilabel,
-      statistics: try statisticsPath())
+      at: input, output: arguments.output, isMultilabel: arguments.isMultilabel, statistics: arguments.statistics,
+      savesSegmentation: !arguments.skipsSaving)
     let catalogue = try arguments.catalogue()
     let folders = TotalSegmentatorFolders(weights: arguments.weightsFolder)
     try checkLicense(catalogue, folders)
@@ -42,13 +42,6 @@ struct TotalSegmentSession {
       throw Failure(
         .usage, "no output was given", hint: "-o takes a folder for the masks, or a file together with --ml")
     }
-  }
-
-  /// "" for the usual place.
-  private func statisticsPath() throws -> String? {
-    guard let path = arguments.statistics else { return nil }
-    guard path.isEmpty, arguments.skipsSaving, let output = arguments.output else { return path }
-    return Path.join(arguments.isMultilabel ? Path.split(output).folder : output, "statistics.json")
   }
 
   private func checkLicense(_ catalogue: TaskCatalogue, _ folders: TotalSegmentatorFolders) throws {
@@ -86,26 +79,8 @@ struct TotalSegmentSession {
     options.keepsModelGrid = arguments.keepsModelGrid && !arguments.higherOrder
     options.usesLegacyOrder = arguments.usesLegacyOrder
     options.probabilitiesPath = arguments.probabilities
-    options.compile = arguments.engine.compileOptions(device: try device(of: engine))
+    options.compile = arguments.engine.compileOptions(
+      device: try arguments.engine.device(arguments.device, of: engine))
     return options
-  }
-
-  /// The engine's name of the device. TotalSegmentator's default is a GPU, and the processor where there is none.
-  private func device(of engine: any Engine) throws -> String {
-    let wanted = arguments.device.lowercased()
-    guard wanted != "cpu" else { return "CPU" }
-    let devices = engine.devices
-    if ["gpu", "cuda", "mps"].contains(wanted.prefix { $0 != ":" }) {
-      let number = wanted.split(separator: ":").dropFirst().first.flatMap { Int($0) }
-      let gpus = devices.filter { name in ["GPU", "CUDA", "MPS"].contains(where: name.hasPrefix) }
-      if let number, gpus.indices.contains(number) { return gpus[number] }
-      return number == nil ? gpus.first ?? "CPU" : "CPU"
-    }
-    guard let found = devices.first(where: { $0.lowercased() == wanted }) else {
-      throw Failure(
-        .engine, "\(engine.name) has no device \"\(arguments.device)\"",
-        hint: "it has \(devices.joined(separator: ", "))")
-    }
-    return found
   }
 }

@@ -49,6 +49,16 @@ import Testing
     }
   }
 
+  @Test(arguments: [Float.nan, .infinity, 1e30, -1e30, -352])
+  func aHeaderMustSayWhereVoxelsBegin(offset: Float) throws {
+    let folder = try TemporaryFolder()
+    var writer = ByteWriter(bytes: try Path.read(Golden.path("type_i2_le.nii")))
+    writer.put(offset, at: 108)
+    try AtomicFile.write(writer.bytes, to: folder("a.nii"))
+    let failure = try #require(failure { _ = try ImageReader.simpleITK.read([folder("a.nii")]) })
+    #expect(failure.kind == .badInput && failure.message.contains("vox_offset") && failure.file == folder("a.nii"))
+  }
+
   @Test func bothFilesOfADisagreementAreNamed() throws {
     let paths = ["type_i2_le.nii", "pix_zero.nii"].map(Golden.path)
     let failure = try #require(failure { _ = try ImageReader.simpleITK.read(paths) })

@@ -155,6 +155,46 @@ import Testing
     #expect(liver.elements == now.elements.map { Int($0) == id ? 1 : 0 })
   }
 
+  @Test func classesAreNumberedAsInReleaseOneOnTheModelsGridToo() throws {
+    let place = try TaskWorkplace(for: "total")
+    func labels(_ name: String, legacy: Bool) throws -> Volume<UInt8> {
+      try place.run("total", to: [.file(place.folder(name))]) {
+        ($0.fast, $0.keepsModelGrid, $0.usesLegacyOrder) = (true, true, legacy)
+      }
+      return try place.labels(place.folder(name))
+    }
+    let now = try labels("now.nii.gz", legacy: false)
+    let names = try place.catalogue.classList("total_v1")
+    let classes = try place.catalogue.task(named: "total").classes
+    let numbers = [0] + classes.map { (names.firstIndex(of: $0.name) ?? -1) + 1 }
+    #expect(try labels("v1.nii.gz", legacy: true).elements == now.elements.map { UInt8(numbers[Int($0)]) })
+  }
+
+  @Test func anEmptySegmentationHasTheNumbersOfReleaseOneToo() throws {
+    let place = try TaskWorkplace(for: "total")
+    let task = try place.catalogue.task(named: "total")
+    try place.letRoughModel(of: task, findOnly: 0)
+    let file = place.folder("labels.nii.gz")
+    let report = try place.run("total", to: [.file(file)]) {
+      ($0.subset, $0.usesLegacyOrder) = (["spleen", "liver"], true)
+    }
+    #expect(report.warnings.first?.contains("the segmentation is empty") == true)
+    let table = try #require(NIfTILabelTable.find(in: NIfTITemplate(path: file).extensions))
+    let names = try place.catalogue.classList("total_v1")
+    for entry in table { #expect(names[entry.key - 1] == entry.name) }
+    #expect(table.map(\.name) == names.filter { ["spleen", "liver"].contains($0) })
+  }
+
+  /// Not even together with what a crop excludes, as in the reference.
+  @Test func theBodyIsNotLookedForInMRImages() throws {
+    let place = try TaskWorkplace(for: "total_mr")
+    let report = try place.run("total_mr", to: [.none]) {
+      ($0.fast, $0.keepsModelGrid, $0.cropsToBody) = (true, true, true)
+    }
+    #expect(report.stages == ["total_mr"])
+    #expect(report.notes.contains { $0.contains("--body_seg") })
+  }
+
   @Test func theModelsGridCanBeKept() throws {
     let place = try TaskWorkplace(for: "total")
     let file = place.folder("labels.nii.gz")
@@ -201,6 +241,37 @@ import Testing
       let properties = try PickleFile.read(place.folder("prob\(ending).pkl"))
       #expect(properties["spacing"] != nil && properties["sitk_stuff"] != nil)
     }
+  }
+
+  @Test func probabilitiesAreNumberedByTheirPlaceInTheTask() throws {
+    let place = try TaskWorkplace(for: "total")
+    let task = try place.catalogue.task(named: "total")
+    let id = try #require(task.label(of: "rib_left_1"))
+    let index = try #require(
+      task.standard.parts.firstIndex { ($0.labelOffset + 1...$0.labelOffset + $0.classCount).contains(id) })
+    try place.letRoughModel(of: task, findOnly: id)
+    try place.run("total", to: [.none]) {
+      ($0.subset, $0.probabilitiesPath) = (["rib_left_1"], place.folder("prob.npz"))
+    }
+    let names = try Path.list(place.folder.path).filter { $0.hasPrefix("prob") }
+    #expect(index > 0 && names == ["prob_part\(index + 1).npz", "prob_part\(index + 1).pkl"])
+  }
+
+  /// A class whose file cannot be made, among those whose files can.
+  @Test func masksAreWrittenAllOrNone() throws {
+    let folder = try TemporaryFolder()
+    let identity: [Double] = (0..<16).map { $0 % 5 == 0 ? 1 : 0 }
+    let shape = Shape3D(2, 3, 4)
+    let segmentation = TaskSegmentation(
+      labels: Volume(shape: shape, repeating: 0), affine: Affine(rows: identity),
+      classes: [TaskClass(id: 1, name: "liver"), TaskClass(id: 2, name: "no/where")])
+    let failure = #expect(throws: Failure.self) {
+      try SegmentationWriter(palette: [], derivesMasks: false).write(
+        segmentation, to: .folder(folder("masks")), template: NIfTITemplate(sizes: [4, 3, 2], affine: identity),
+        image: Volume(shape: shape, repeating: 0), steps: [])
+    }
+    #expect(failure?.kind == .cannotWrite && failure?.file == folder("masks/no/where.nii.gz"))
+    #expect(try Path.list(folder("masks")) == [])
   }
 
   // MARK: Statistics
@@ -266,6 +337,16 @@ import Testing
 }
 
 extension TaskWorkplace {
+  /// Replaces the model that says where a subset's classes are by one that sees the same class everywhere.
+  func letRoughModel(of task: SegmentationTask, findOnly label: Int) throws {
+    let model = try #require(task.subsetCrop)
+    let part = try #require(catalogue.task(named: model.task).variant(model.variant).parts.first)
+    var network = TinyNetwork(seed: 1, classes: part.classCount + 1)
+    (network.favourites, network.favour) = ([label], 1000)
+    try network.checkpoint().write(
+      to: store.path(of: part, smallModel: false) + "/fold_0/checkpoint_final.pth", configuration: "3d_fullres")
+  }
+
   /// Whether most voxels of two segmentations agree.
   func areAlike(_ one: Volume<UInt8>, _ other: Volume<UInt8>) -> Bool {
     one.shape == other.shape && one.difference(other) * 2 < one.elements.count

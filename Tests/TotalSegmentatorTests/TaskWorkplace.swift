@@ -42,6 +42,7 @@ final class TaskWorkplace {
   struct Report {
     var summary = TaskRun.Summary()
     var warnings: [String] = []
+    var notes: [String] = []
     /// What networks looked for, each stage once, in order.
     var stages: [String] = []
   }
@@ -61,6 +62,7 @@ final class TaskWorkplace {
       report.withLock {
         switch event {
         case .warning(let text): $0.warnings.append(text)
+        case .note(let text): $0.notes.append(text)
         case .advanced(let stage, _, _): if $0.stages.last != stage { $0.stages.append(stage) }
         default: break
         }

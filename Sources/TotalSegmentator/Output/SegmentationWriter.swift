@@ -10,6 +10,8 @@ struct SegmentationWriter: Sendable {
   /// Whether a task's own rules for further masks apply.
   let derivesMasks: Bool
 
+  /// A folder gets all masks of the case or none.
+  ///
   /// - Parameters:
   ///   - image: on the image's grid, for masks that depend on intensities.
   ///   - template: the image's header, which the results' headers are made after.
@@ -29,13 +31,29 @@ struct SegmentationWriter: Sendable {
       return [path]
     case .folder(let folder):
       try Path.makeFolder(folder)
-      try writeMasks(segmentation, into: folder, template)
-      if derivesMasks, steps.contains(.deriveBodyAndSkin), segmentation.labels.shape == image.shape {
-        try writeBody(segmentation, into: folder, template, image)
+      let scratch = try ScratchFolder(in: folder)
+      try withExtendedLifetime(scratch) {
+        do {
+          try writeMasks(segmentation, into: scratch.path, template)
+          if derivesMasks, steps.contains(.deriveBodyAndSkin), segmentation.labels.shape == image.shape {
+            try writeBody(segmentation, into: scratch.path, template, image)
+          }
+        } catch {
+          // The user knows the file by the name that it was to have.
+          var failure = Failure(wrapping: error)
+          failure.file = failure.file.map { $0.replacing(scratch.path, with: folder) }
+          throw failure
+        }
+        for name in try Path.list(scratch.path) {
+          try Path.move(Path.join(scratch.path, name), to: Path.join(folder, name))
+        }
       }
       return [folder]
     }
   }
+
+  /// The further masks of tasks that find a body.
+  static let bodyMasks = ["body", "skin"]
 
   private func table(_ classes: [TaskClass]) -> [NIfTILabelTable.Entry] {
     classes.map { item in
@@ -68,7 +86,7 @@ struct SegmentationWriter: Sendable {
     let labels = LabelSet(segmentation.classes.map { UInt8(clamping: $0.id) })
     let body = BodyMasks.body(of: segmentation.labels, labels: labels)
     let skin = try BodyMasks.skin(of: body, image: image)
-    for (name, mask) in [("body", body), ("skin", skin)] {
+    for (name, mask) in zip(Self.bodyMasks, [body, skin]) {
       try template.write(
         mask, to: Path.join(folder, name + ".nii.gz"), affine: segmentation.affine.values)
     }

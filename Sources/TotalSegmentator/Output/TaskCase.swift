@@ -23,24 +23,29 @@ public struct TaskCase: Sendable, Equatable {
   /// One file's results go where `output` says; those of a folder go into `output`, named after the image.
   ///
   /// - Parameters:
-  ///   - output: nil when nothing is to be written.
+  ///   - output: nil when no segmentation is to be written, and no statistics or only into a file that has a name.
   ///   - isMultilabel: one file with all classes instead of a folder of masks.
-  ///   - statistics: nil for none; "" for `statistics.json` beside the segmentation.
+  ///   - statistics: nil for none; "" for `statistics.json` beside the segmentation, or where that would be.
+  ///   - savesSegmentation: false where `output` only says where statistics go.
   /// - Throws: `missingInput`, `badInput` for what is no NIfTI file, `usage`.
   public static func find(
-    at input: String, output: String?, isMultilabel: Bool, statistics: String?
+    at input: String, output: String?, isMultilabel: Bool, statistics: String?, savesSegmentation: Bool = true
   ) throws -> [TaskCase] {
+    guard statistics?.isEmpty != true || output != nil else {
+      throw Failure(.usage, "there is no folder for the statistics", hint: "name the file: --statistics FILE")
+    }
     if Path.isFolder(input) {
-      return try list(input, output: output, isMultilabel: isMultilabel, statistics: statistics)
+      var found = try list(input, output: output, isMultilabel: isMultilabel, statistics: statistics)
+      if !savesSegmentation { for index in found.indices { found[index].segmentation = .none } }
+      return found
     }
     guard Path.exists(input) else { throw Failure(.missingInput, "does not exist", file: input) }
     guard let identifier = identifier(of: Path.split(input).name) else { throw notNIfTI(input) }
     var found = TaskCase(identifier: identifier, image: input, segmentation: .none)
-    if let output { found.segmentation = isMultilabel ? .file(try labelFile(output)) : .folder(output) }
+    if let output, savesSegmentation {
+      found.segmentation = isMultilabel ? .file(try labelFile(output)) : .folder(output)
+    }
     if let statistics {
-      guard !statistics.isEmpty || output != nil else {
-        throw Failure(.usage, "there is no folder for the statistics", hint: "name the file: --statistics FILE")
-      }
       let folder = isMultilabel ? Path.split(output ?? "").folder : output ?? ""
       found.statistics = statistics.isEmpty ? Path.join(folder, "statistics.json") : statistics
     }

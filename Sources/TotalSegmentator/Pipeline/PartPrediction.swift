@@ -22,8 +22,9 @@ struct PartPrediction {
   /// - Throws: what the models and the engine throw.
   func run(_ variant: TaskVariant, on image: GridImage, wanted: Set<Int>?) throws -> Volume<UInt8> {
     let isMerged = variant.parts.count > 1
-    let parts = variant.parts.filter { part in
+    let numbers = variant.parts.indices.filter { number in
       guard isMerged, let wanted else { return true }
+      let part = variant.parts[number]
       return !wanted.isDisjoint(with: (part.labelOffset + 1)...(part.labelOffset + part.classCount))
     }
     let slabs = Slab.divide(image.shape, force: forcesSplit, isMerged: isMerged)
@@ -32,14 +33,15 @@ struct PartPrediction {
     }
     var shared = [SharedInput](repeating: SharedInput(), count: slabs.count)
     var merged = Volume<UInt8>(shape: image.shape, repeating: 0)
-    for (index, part) in parts.enumerated() {
+    for number in numbers {
+      let part = variant.parts[number]
       let loaded = try models.load(part, step: variant.step)
       for (place, slab) in slabs.enumerated() {
         let prepared = try shared[place].prepare(
-          pieces[place], for: loaded.preparation, isLast: index == parts.count - 1)
+          pieces[place], for: loaded.preparation, isLast: number == numbers.last)
         var clock = Stopwatch()
         let stem = probabilitiesStem.map {
-          Self.stem($0, part: isMerged ? index : nil, slab: slabs.count > 1 ? place : nil)
+          Self.stem($0, part: isMerged ? number : nil, slab: slabs.count > 1 ? place : nil)
         }
         let record = prepared.record
         let (labels, probabilities) = try loaded.predictor.predict(
@@ -55,7 +57,7 @@ struct PartPrediction {
     return merged
   }
 
-  /// One file for each network and slab, so that none overwrites another.
+  /// One file for each network, by its place in the task, and slab, so that none overwrites another.
   private static func stem(_ stem: String, part: Int?, slab: Int?) -> String {
     stem + (part.map { "_part\($0 + 1)" } ?? "") + (slab.map { "_slab\($0 + 1)" } ?? "")
   }

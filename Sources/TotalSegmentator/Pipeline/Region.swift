@@ -44,7 +44,7 @@ struct Region {
       return try around(
         options.subset, margin: subsetMargin, model: model, robust: options.robustCrop, removal: [], image, segmenter)
     }
-    if options.cropsToBody, task.modality == .ct {
+    if options.cropsToBody {
       let model = try segmenter.catalogue.roughModel("body")
       let rois = try segmenter.catalogue.task(named: model.task).classes.map(\.name)
       return try around(rois, margin: bodyMargin, model: model, robust: false, removal: [], image, segmenter)

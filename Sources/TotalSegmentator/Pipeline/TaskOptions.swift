@@ -42,6 +42,11 @@ public struct TaskOptions: Sendable {
   public var compile = CompileOptions()
 
   public init() {}
+
+  /// `probabilities.npz` and `probabilities` both name the files `probabilities.npz` and `probabilities.pkl`.
+  var probabilitiesStem: String? {
+    probabilitiesPath.map { $0.hasSuffix(".npz") || $0.hasSuffix(".pkl") ? String($0.dropLast(4)) : $0 }
+  }
 }
 
 /// What happens while a task runs, for whoever watches.

@@ -36,16 +36,16 @@ final class TaskSegmenter {
   ///   image's grid are measured with them.
   /// - Throws: `badInput`, `missingInput` for weights that are not there, `engine`, `interrupted`.
   func segment(_ image: GridImage, headerSpacing: Vector3D) throws -> TaskSegmentation {
-    let classes = selectedClasses
+    let numbering = try ResultClasses(of: task, options, catalogue)
     let region = try Region.find(for: task, in: image, by: self)
     guard !region.isEmpty else {
       report(.warning("none of \(region.description) is in the image: the segmentation is empty"))
       let empty = Volume<UInt8>(shape: image.shape, repeating: 0)
-      return TaskSegmentation(labels: empty, affine: image.affine, classes: classes)
+      return TaskSegmentation(labels: empty, affine: image.affine, classes: numbering.classes)
     }
     let variant = try task.variant(fast: options.fast, fastest: options.fastest)
     let found = try labels(of: task, variant, in: image, crop: region.box, isRough: false)
-    var result = TaskSegmentation(labels: found.labels, affine: image.affine, classes: classes)
+    var result = TaskSegmentation(labels: found.labels, affine: image.affine, classes: numbering.classes)
     if options.fast { result.modelGrid = (found.labels, found.grid.image) }
     if options.keepsModelGrid {
       (result.labels, result.affine) = found.grid.turnedBack(found.labels)
@@ -53,8 +53,9 @@ final class TaskSegmenter {
       result.labels =
         try options.resampling == .smoothLabels
         ? found.grid.restoreSmoothly(removingUnwanted(found.labels)) : found.grid.restore(found.labels)
+      try filter(&result, image, region, headerSpacing)
     }
-    try filter(&result, image, region, headerSpacing)
+    numbering.apply(to: &result.labels)
     return result
   }
 
@@ -79,7 +80,7 @@ final class TaskSegmenter {
     let stage = isRough ? "\(task.name) (rough)" : task.name
     let prediction = PartPrediction(
       models: models, forcesSplit: options.forcesSplit && !isRough, classwise: byNetwork,
-      probabilitiesStem: isRough ? nil : options.probabilitiesPath.map(Self.stem),
+      probabilitiesStem: isRough ? nil : options.probabilitiesStem,
       progress: { [report] done, total in
         try Interruption.check()
         report(.advanced(stage: stage, done: done, total: total))
@@ -92,11 +93,6 @@ final class TaskSegmenter {
       labels.removeSmallComponents(atMost: VoxelVolume.voxels(in: volume, spacing: spacing))
     }
     return ModelLabels(grid: grid, labels: labels)
-  }
-
-  /// `probabilities.npz` and `probabilities` both name the files `probabilities.npz` and `probabilities.pkl`.
-  private static func stem(_ path: String) -> String {
-    path.hasSuffix(".npz") || path.hasSuffix(".pkl") ? String(path.dropLast(4)) : path
   }
 
   /// The steps that belong on the networks' grid.
@@ -136,7 +132,6 @@ final class TaskSegmenter {
   private func filter(
     _ result: inout TaskSegmentation, _ image: GridImage, _ region: Region, _ headerSpacing: Vector3D
   ) throws {
-    guard !options.keepsModelGrid else { return }
     for case .confineVertebrae(let name, let label, let dilation) in task.steps {
       let other = try catalogue.task(named: name)
       let found = try labels(of: other, other.standard, in: image, crop: nil, isRough: true)
@@ -146,7 +141,6 @@ final class TaskSegmenter {
         &result.labels, bodies: bodies, spacing: headerSpacing, growth: dilation)
     }
     result.labels = removingUnwanted(result.labels)
-    if options.usesLegacyOrder, let order = task.legacyOrder { try renumber(&result, as: order) }
     for case .removeOutside(_, let dilation) in task.steps {
       guard let mask = try region.mask?() else { continue }
       let mean = (headerSpacing.z + headerSpacing.y + headerSpacing.x) / 3
@@ -164,19 +158,6 @@ final class TaskSegmenter {
     var result = labels
     result.renumber { keeps[Int($0)] ? $0 : 0 }
     return result
-  }
-
-  /// Gives classes the numbers of an earlier release; classes it did not have are dropped.
-  private func renumber(_ result: inout TaskSegmentation, as order: String) throws {
-    let names = try catalogue.classList(order)
-    var numbers = [UInt8](repeating: 0, count: 256)
-    for (index, name) in names.enumerated() {
-      if let id = task.label(of: name) { numbers[id] = UInt8(clamping: index + 1) }
-    }
-    result.labels.renumber { numbers[Int($0)] }
-    let selected = Set(selectedClasses.map(\.name))
-    result.classes = names.enumerated().filter { options.subset.isEmpty || selected.contains($0.element) }
-      .map { TaskClass(id: $0.offset + 1, name: $0.element) }
   }
 }
 
