@@ -105,9 +105,11 @@ extension ModePart {
       guard let number = value.value.double, number.isFinite else { throw value.wrong("a number was expected") }
       return Float(number)
     }
-    return IntensityProperties(
+    let properties = IntensityProperties(
       mean: try number("mean"), standardDeviation: try number("std"), lowPercentile: try number("percentile_00_5"),
       highPercentile: try number("percentile_99_5"))
+    if let flaw = properties.flaw { throw node.wrong(flaw) }
+    return properties
   }
 
   fileprivate func json(usualPlace: Place) -> JSONObject {

@@ -40,6 +40,28 @@ public struct CaseList: Sendable, Equatable {
     return CaseList(cases: siblings, unusable: [])
   }
 
+  /// Lists a folder with every image a case of its own, sorted by name; a single file is one case.
+  ///
+  /// `_0000` at the end of a name is left out of the case's, unless that would make it another file's.
+  public static func findSingleFiles(at path: String, ending: String) throws -> CaseList {
+    guard Path.isFolder(path) else {
+      var list = try find(at: path, ending: ending)
+      // Without the other channels.
+      list.cases = list.cases.map { CaseFiles(identifier: $0.identifier, images: [path]) }
+      return list
+    }
+    let names = try Path.list(path)
+      .filter { $0.hasSuffix(ending) && $0.count > ending.count && !$0.hasPrefix(".") }
+      .filter { Path.isFile(Path.join(path, $0)) }
+    let cases = names.map { name in
+      let stem = String(name.dropLast(ending.count))
+      let short = stem.hasSuffix("_0000") ? String(stem.dropLast(5)) : stem
+      let isFree = !short.isEmpty && (short == stem || !names.contains(short + ending))
+      return CaseFiles(identifier: isFree ? short : stem, images: [Path.join(path, name)])
+    }
+    return CaseList(cases: cases, unusable: [])
+  }
+
   private static func list(folder: String, ending: String) throws -> CaseList {
     var channels: [String: [String]] = [:]
     var order: [String] = []

@@ -12,6 +12,8 @@ public struct PredictionJob: Sendable {
   public var options: PredictionOptions
   /// The document that describes a model given as a file; nil for the one inside or beside it.
   public var modelDescription: String?
+  /// Whether every image of the folder is a case, with or without a channel suffix.
+  public var everyFileIsACase = false
 
   public init(
     input: String, outputFolder: String, modelFolder: String, folds: [String], checkpoint: String,
@@ -43,6 +45,11 @@ public struct PredictionJob: Sendable {
 
   /// - Parameter later: the model folders of the cascade's later stages, which are opened already.
   private func open(asStageOf later: [String]) throws -> Opened {
+    if let modelDescription, Path.isFolder(modelFolder) {
+      throw Failure(
+        .usage, "describes a network in a file, but the model is the folder \(modelFolder)", file: modelDescription,
+        hint: "leave out --model-config, or name an ONNX file or OpenVINO's .xml with -m")
+    }
     let model =
       if ExportedModel.isModelFile(modelFolder) {
         try ExportedModel.load(modelFolder, description: modelDescription)
@@ -52,10 +59,10 @@ public struct PredictionJob: Sendable {
     guard !model.isLegacy || !options.saveProbabilities else {
       throw Failure(.usage, "probabilities of models of nnU-Net v1 cannot be saved", file: modelFolder)
     }
-    var list = try CaseList.find(at: input, ending: model.dataset.fileEnding)
-    // Files with wrong names are complained about once, by the last stage.
-    if !later.isEmpty { list.unusable = [] }
     let part = options.record
+    var list = try findCases(ending: model.dataset.fileEnding)
+    // Files with wrong names are complained about once, by the last stage of the first part.
+    if !later.isEmpty || part.part > 0 { list.unusable = [] }
     list.cases = list.cases.enumerated().filter { $0.offset % part.partCount == part.part }.map(\.element)
     var job = self
     // A step that the user has chosen goes before that of the model.
@@ -72,6 +79,11 @@ public struct PredictionJob: Sendable {
           .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,
           hint: "-prev_stage_predictions takes the folder with the previous stage's segmentations")
       }
+      guard !Path.isSame(folder, outputFolder) else {
+        throw Failure(
+          .usage, "the segmentations would replace those of the previous stage", file: folder,
+          hint: "choose another output folder with -o")
+      }
     case (let stage?, nil):
       let first = try previousStage(stage, of: model)
       let chain = later + [modelFolder]
@@ -86,15 +98,24 @@ public struct PredictionJob: Sendable {
     return Opened(job: job, model: model, cases: list, previous: previous)
   }
 
+  private func findCases(ending: String) throws -> CaseList {
+    guard !everyFileIsACase else { return try CaseList.findSingleFiles(at: input, ending: ending) }
+    var list = try CaseList.find(at: input, ending: ending)
+    if Path.isSame(input, outputFolder) {
+      // What an earlier run has made of the cases lies among them.
+      let results = Set(list.cases.map { $0.identifier + ending })
+      list.unusable.removeAll { results.contains(Path.split($0).name) }
+    }
+    return list
+  }
+
   /// In one folder for images and labels, `scan.nii.gz` (no channel suffix) and `a_0000.nii.gz` (of the case `a`, while
   /// there is a case `a_0000`) would be replaced by segmentations.
   private func refuseOverwriting(_ cases: [CaseFiles], ending: String) throws {
-    let images = Set(
-      cases.flatMap(\.images).map { Path.split($0) }.filter { Path.isSame($0.folder, outputFolder) }.map(\.name))
-    guard let files = cases.first(where: { images.contains($0.identifier + ending) }) else { return }
+    let outputs = cases.map { Path.join(outputFolder, $0.identifier + ending) }
+    guard let path = Path.firstOverwriting(cases.flatMap(\.images), among: outputs) else { return }
     throw Failure(
-      .usage, "a segmentation would replace the image", file: Path.join(outputFolder, files.identifier + ending),
-      hint: "choose another output folder with -o")
+      .usage, "a segmentation would replace the image", file: path, hint: "choose another output folder with -o")
   }
 
   private static func folder(ofStage stage: String, of model: TrainedModel, beside folder: String) throws -> String {
@@ -119,11 +140,14 @@ public struct PredictionJob: Sendable {
       throw Failure(
         .missingInput,
         "\(model.configuration.name) is the second stage of a cascade and needs the segmentations of \(stage)",
-        file: modelFolder, hint: "give their folder with -prev_stage_predictions, or put the trained model at \(folder)"
-      )
+        file: modelFolder,
+        // A file lies anywhere; nothing beside it is known to be the first stage.
+        hint: "give their folder with -prev_stage_predictions"
+          + (ExportedModel.isModelFile(modelFolder) ? "" : ", or put the trained model at \(folder)"))
     }
     var job = self
     job.modelFolder = folder
+    job.modelDescription = nil
     if model.isLegacy { job.folds = LegacyModel.availableFolds(folder: folder, checkpoint: checkpoint) }
     job.outputFolder = Path.join(outputFolder, "\(stage)_predictions")
     job.options.saveProbabilities = false
@@ -154,7 +178,9 @@ extension PredictionJob.Opened {
     }
     let run = PredictionRun(
       model: model, engine: engine, outputFolder: job.outputFolder, options: job.options, report: report)
-    let predicted = try run.run(cases.cases.filter { !lost.contains($0.identifier) })
+    let left = cases.cases.filter { !lost.contains($0.identifier) }
+    report(.stage(configuration: model.configuration.name, cases: left.count))
+    let predicted = try run.run(left)
     summary.finished = predicted.finished
     summary.skipped = predicted.skipped
     summary.failures += predicted.failures

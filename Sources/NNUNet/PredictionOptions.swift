@@ -31,6 +31,8 @@ public struct PredictionOptions: Sendable {
 
 /// What happens during a run, in order, for whoever watches.
 public enum PredictionEvent: Sendable {
+  /// A stage of a cascade, or all there is, begins; from now on `cases` cases are counted.
+  case stage(configuration: String, cases: Int)
   /// The networks are ready.
   case ready(engine: String, precision: Precision, notes: [String])
   /// A case begins; `passes` forward passes are ahead.

@@ -137,14 +137,7 @@ extension PredictionRun {
   /// The segmentation by the previous stage of a cascade, or nil when the model is no such stage.
   private func previousStage(of files: CaseFiles, shape: Shape3D) throws -> Volume<Float>? {
     guard model.configuration.previousStage != nil, let folder = options.previousStageFolder else { return nil }
-    let path = Path.join(folder, files.identifier + model.dataset.fileEnding)
-    let segmentation = try model.plans.reader.read([path]).voxels
-    guard segmentation.shape == shape, segmentation.channels == 1 else {
-      throw Failure(
-        .badInput, "the previous stage's segmentation has \(segmentation.shape) voxels, the image has \(shape)",
-        file: path)
-    }
-    return segmentation
+    return try model.previousSegmentation(of: files, in: folder, shape: shape)
   }
 
   /// Runs the networks on everything that was read; returns the cases that failed.

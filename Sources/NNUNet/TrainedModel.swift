@@ -58,6 +58,7 @@ public struct TrainedModel: Sendable {
     if LegacyModel.isLegacy(folder: folder) {
       return try LegacyModel.load(folder: folder, folds: folds, checkpoint: checkpoint)
     }
+    guard looksLikeModel(folder) else { throw noModel(in: folder) }
     let checkpoints = try folds.map { fold in
       let path = try checkpointPath(folder, fold, checkpoint)
       return (path: path, content: try TorchCheckpoint.open(path))
@@ -110,6 +111,25 @@ public struct TrainedModel: Sendable {
       .map { String($0.dropFirst("fold_".count)) }
   }
 
+  /// Whether a folder has plans, or folds whose checkpoints may hold them.
+  private static func looksLikeModel(_ folder: String) -> Bool {
+    let names = (try? Path.list(folder)) ?? []
+    return names.contains("plans.json") || names.contains("plans.pkl") || names.contains { $0.hasPrefix("fold_") }
+  }
+
+  /// People give the dataset's folder, or that of a fold.
+  private static func noModel(in folder: String) -> Failure {
+    let parent = Path.split(folder).folder
+    let inside = ((try? Path.list(folder)) ?? []).filter { looksLikeModel(Path.join(folder, $0)) }
+    var hint = "-m takes the folder with plans.json, dataset.json and fold_0"
+    if !inside.isEmpty {
+      hint = "-m takes a model in it: \(inside.map { Path.join(folder, $0) }.joined(separator: ", "))"
+    } else if parent != folder, looksLikeModel(parent) {
+      hint = "-m takes the folder above it, \(parent)"
+    }
+    return Failure(.missingInput, "is no model folder: it holds no plans.json", file: folder, hint: hint)
+  }
+
   private static func checkpointPath(_ folder: String, _ fold: String, _ checkpoint: String) throws -> String {
     let path = Path.join(Path.join(folder, "fold_\(fold)"), checkpoint)
     guard !Path.exists(path) else { return path }
@@ -147,11 +167,19 @@ public struct TrainedModel: Sendable {
     let arguments = checkpoint.root["init_args"]
     guard let reduction = arguments?["feature_reduction_factor"]?.int, reduction > 1 else { return description }
     let weights = ParameterNames.canonical(checkpoint.networkWeights.tensors)
-    let first = weights["encoder.stages.0.0.convs.0.conv.weight"] ?? weights["encoder.stem.convs.0.conv.weight"]
-    // Plans that say it themselves need no help.
-    guard let width = first?.shape.first, width != description.features.first else { return description }
+    // Plans that say it themselves need no help. One stage does not tell: none gets fewer than 8 channels.
+    let planned = try description.makeGraph().parameters.map { ($0.name, $0.shape) }
+    guard
+      encoderWidths(Dictionary(planned, uniquingKeysWith: { $1 })) != encoderWidths(weights.mapValues(\.shape))
+    else { return description }
     let rule = arguments?["block_reduction_strategy"]?.string.flatMap(BlockStrategy.init) ?? .keep
     return description.narrowed(by: reduction, blocks: rule)
+  }
+
+  /// The channels that each convolution of an encoder's stages gives, by name.
+  private static func encoderWidths(_ shapes: [String: [Int]]) -> [String: Int] {
+    shapes.filter { $0.key.hasPrefix("encoder.stages.") && $0.key.hasSuffix(".conv.weight") }
+      .mapValues { $0.first ?? 0 }
   }
 
   /// Pairs the description with a checkpoint's weights, which know better whether there is batch normalisation.

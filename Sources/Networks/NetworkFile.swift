@@ -71,7 +71,8 @@ extension NetworkFile {
 }
 
 extension NetworkPort.ElementType {
-  fileprivate var name: String {
+  /// As people write it.
+  public var name: String {
     switch self {
     case .float32: "float32"
     case .float16: "float16"

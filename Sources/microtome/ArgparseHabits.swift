@@ -6,6 +6,9 @@ struct ArgparseHabits {
   /// The names of an option, and what it means without a value.
   private var optionalValues: [(names: [String], value: String)] = []
 
+  /// Other names of an option.
+  private var synonyms: [String: String] = [:]
+
   private static let none = ArgparseHabits()
 
   private static let nnUNet = ArgparseHabits(longOptions: [
@@ -57,6 +60,14 @@ struct ArgparseHabits {
       (["-s", "--statistics"], ""), (["-rmb", "--remove_small_blobs"], "200"), (["-lc", "--list-classes"], "total"),
     ])
 
+  /// Both of its subcommands name input and output in words too.
+  private static func fastSegmentator(_ subcommand: ArgparseHabits) -> ArgparseHabits {
+    var habits = subcommand
+    habits.longOptions += ["--input_path", "--output_path"]
+    habits.synonyms = ["--input_path": "-i", "--output_path": "-o"]
+    return habits
+  }
+
   private static let fastnnUNet = ArgparseHabits(longOptions: [
     "--input", "--mode", "--enable_subseg", "--output", "--device", "--disable_tta", "--continue_prediction",
     "--disable_progress_bar", "--verbose", "--engine", "--engine-path", "--precision", "--threads", "--no-cache",
@@ -67,6 +78,7 @@ struct ArgparseHabits {
   /// - Parameter name: under which the program was started, without folders.
   static func of(_ name: String, _ arguments: [String]) -> ArgparseHabits {
     if name == "TotalSegmentator" { return totalSegmentator }
+    if name == "FastSegmentator" { return fastSegmentator(arguments.first == "totalseg" ? totalSegmentator : nnUNet) }
     if name == "nnUNetv2_train" { return training }
     if name == "fastnnunet" { return fastnnUNet }
     if let options = selection[name] { return ArgparseHabits(longOptions: options) }
@@ -86,6 +98,12 @@ struct ArgparseHabits {
     var completed: [String] = []
     for (index, argument) in arguments.enumerated() {
       let argument = fullName(argument)
+      let name = argument.prefix { $0 != "=" }
+      if let synonym = synonyms[String(name)] {
+        completed.append(synonym)
+        if name.count < argument.count { completed.append(String(argument.dropFirst(name.count + 1))) }
+        continue
+      }
       completed.append(argument)
       guard let option = optionalValues.first(where: { $0.names.contains(argument) }) else { continue }
       // The parser does not take "--option=" for an option with an empty value, so the value follows.

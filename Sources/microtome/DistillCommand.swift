@@ -118,8 +118,8 @@ struct DistillArguments: ParsableArguments {
 
   @Option(
     name: [.customShort("r"), .customLong("reduction_factor")],
-    help: "What the channels of each stage are divided by; none gets fewer than 8.")
-  var reduction = 2
+    help: "What the channels of each stage are divided by; none gets fewer than 8. (default: 2)")
+  var reduction: Int?
 
   @Option(
     name: [.customLong("bs", withSingleDash: true), .customLong("block_strategy")],
@@ -207,6 +207,9 @@ struct DistillArguments: ParsableArguments {
     ] where value < 1 {
       throw ValidationError("\(name) is \(value); at least 1 is needed")
     }
+    if budget != nil, reduction != nil {
+      throw ValidationError("--budget and -r exclude each other: a budget chooses the reduction")
+    }
     if usesDA5, trainer != "nnUNetTrainer" { throw ValidationError("--use_da5 and -tr exclude each other") }
   }
 
@@ -233,7 +236,7 @@ struct DistillArguments: ParsableArguments {
     options.mean = mean
     options.beginning = beginning
     options.guidesAllLevels = guidesAllLevels
-    options.design = StudentDesign(reduction: reduction, strategy: strategy)
+    options.design = StudentDesign(reduction: reduction ?? 2, strategy: strategy)
     options.design.blocks = blocks.isEmpty ? nil : blocks
     options.suffix = suffix
     options.smallestDice = smallestDice

@@ -60,7 +60,7 @@ struct DistillationExport: ParsableCommand {
   @Option(
     name: [.customLong("bs", withSingleDash: true), .customLong("block_strategy")],
     help: "The block strategy of the training: reduce, keep, increase or adaptive.")
-  var strategy = "keep"
+  var strategy: String?
 
   @Flag(
     name: [.customLong("fix", withSingleDash: true), .customLong("fix_instancenorm")],
@@ -94,13 +94,18 @@ struct DistillationExport: ParsableCommand {
       .modelFolder(dataset: dataset, trainer: trainer, plans: studentPlans, configuration: configuration)
     let model = try TrainedModel.load(folder: folder, folds: [fold], checkpoint: checkpoint)
     let student = try StudentRecord.read(folder: folder, fold: fold, checkpoint: checkpoint)
-    try student.require(reduction: reduction, strategy: isResidual ? strategy : nil)
+    try student.require(reduction: reduction, strategy: strategy ?? (isResidual ? "keep" : nil))
     var export = NetworkExport()
     export.operatorSet = isResidual ? 11 : 17
     try setShape(of: &export, model)
     export.check = try check.make(model, format: .onnx, images: check.images, isNeeded: false)
     let parts = Path.split(output ?? "")
     let isFile = parts.name.hasSuffix(".onnx")
+    guard !parts.name.hasSuffix(".xml") else {
+      throw Failure(
+        .usage, "is no name for an ONNX file", file: output,
+        hint: "end it in .onnx; OpenVINO's files are written by microtome export")
+    }
     let target =
       isFile
       ? (parts.folder.isEmpty ? "." : parts.folder)
@@ -115,8 +120,11 @@ struct DistillationExport: ParsableCommand {
       export.batch = batch > 0 ? batch : nil
       return
     }
+    guard !nnunetFormat || batch <= 0 else {
+      throw Failure(.usage, "-nn leaves the batch open, and -b \(batch) fixes it", hint: "leave out one of them")
+    }
     export.hasOpenSizes = !fixesAxes && !nnunetFormat
-    export.batch = fixesAxes && !nnunetFormat ? 1 : nil
+    export.batch = batch > 0 ? batch : fixesAxes && !nnunetFormat ? 1 : nil
     guard !inputShape.isEmpty else { return }
     let patch = model.configuration.patchSize
     guard inputShape.count == 5, Array(inputShape.dropFirst(2)) == patch, inputShape[1] == model.inputChannelCount,
@@ -125,6 +133,9 @@ struct DistillationExport: ParsableCommand {
       throw Failure(
         .usage, "the input shape \(inputShape) is not that of the model",
         hint: "it takes batch \(model.inputChannelCount) \(patch.map(String.init).joined(separator: " "))")
+    }
+    guard batch <= 0 || batch == inputShape[0] else {
+      throw Failure(.usage, "-b asks for a batch of \(batch), -is for one of \(inputShape[0])", hint: "leave out -b")
     }
     if fixesAxes { export.batch = inputShape[0] }
   }

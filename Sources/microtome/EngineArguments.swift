@@ -31,7 +31,7 @@ struct EngineArguments: ParsableArguments {
   /// The same; throws `engine` when it lacks a device too.
   func makeEngine(with device: String) throws -> any Engine {
     let engine = try makeEngine()
-    try Self.check(device, of: engine)
+    try check(device, of: engine)
     return engine
   }
 
@@ -43,16 +43,38 @@ struct EngineArguments: ParsableArguments {
   }
 
   /// Throws `engine` when an engine does not have a device.
-  private static func check(_ device: String, of engine: any Engine) throws {
+  private func check(_ device: String, of engine: any Engine) throws {
     let wanted = device.uppercased()
     // All have it, and to list the others takes a library up to a second.
     if wanted == "CPU" { return }
     let isKnown = engine.devices.contains { name in
       name == wanted || [".", ":"].contains { name.hasPrefix(wanted + $0) } || wanted == "GPU" && name != "CPU"
     }
-    guard !isKnown else { return }
-    throw Failure(
-      .engine, "\(engine.name) has no device \"\(device)\"", hint: "it has \(engine.devices.joined(separator: ", "))")
+    if !isKnown { throw missing(device, of: engine) }
+  }
+
+  /// The engine's name of a device for tools whose default is a GPU, and the processor where there is none.
+  ///
+  /// Throws `engine` when it is no GPU that is missing.
+  func device(_ name: String, of engine: any Engine) throws -> String {
+    let wanted = name.lowercased()
+    guard wanted != "cpu" else { return "CPU" }
+    let devices = engine.devices
+    if ["gpu", "cuda", "mps"].contains(wanted.prefix { $0 != ":" }) {
+      let number = wanted.split(separator: ":").dropFirst().first.flatMap { Int($0) }
+      let gpus = devices.filter { name in ["GPU", "CUDA", "MPS"].contains(where: name.hasPrefix) }
+      if let number, gpus.indices.contains(number) { return gpus[number] }
+      return number == nil ? gpus.first ?? "CPU" : "CPU"
+    }
+    guard let found = devices.first(where: { $0.lowercased() == wanted }) else { throw missing(name, of: engine) }
+    return found
+  }
+
+  /// Where no engine was named, its name would tell the user nothing.
+  private func missing(_ device: String, of engine: any Engine) -> Failure {
+    let owner = self.engine == nil && enginePath == nil ? "there is" : "\(engine.name) has"
+    return Failure(
+      .engine, "there is no device \"\(device)\" here", hint: "\(owner) \(engine.devices.joined(separator: ", "))")
   }
 }
 

@@ -33,9 +33,9 @@ struct Export: ParsableCommand {
   @Option(
     help: """
       onnx; openvino for OpenVINO's .xml and .bin; tensorrt for an ONNX file that wraps what TensorRT makes of the network \
-      for the graphics processor that is there.
+      for the graphics processor that is there. (default: what the ending of -o says, or onnx)
       """)
-  var format = NetworkExport.Format.onnx
+  var format: NetworkExport.Format?
 
   @Option(help: "TensorRT: fp32 or fp16. (default: fp16)")
   var precision = Precision.auto
@@ -58,13 +58,14 @@ struct Export: ParsableCommand {
   @Option(help: "A folder with a few typical images, from which the ranges of eight-bit values are taken.")
   var calibration: String?
 
-  @Option(name: .customLong("calibration-patches"), help: "How many patches of these images are looked at.")
-  var calibrationPatches = 32
+  @Option(
+    name: .customLong("calibration-patches"), help: "How many patches of these images are looked at. (default: 32)")
+  var calibrationPatches: Int?
 
   @Option(
     name: .customLong("calibration-rule"),
-    help: "extremes, or the part of all values that ranges must cover.")
-  var rule = "0.9999"
+    help: "extremes, or the part of all values that ranges must cover. (default: 0.9999)")
+  var rule: String?
 
   @Flag(
     name: .customLong("exact-results"),
@@ -74,14 +75,18 @@ struct Export: ParsableCommand {
   @OptionGroup var check: ExportCheckArguments
 
   func validate() throws {
-    guard calibrationPatches >= 1 else { throw ValidationError("--calibration-patches must be at least 1") }
+    guard calibrationPatches ?? 1 >= 1 else { throw ValidationError("--calibration-patches must be at least 1") }
     guard isQuantized == (calibration != nil) else {
       throw ValidationError("--int8 and --calibration belong together")
+    }
+    guard isQuantized || (rule == nil && calibrationPatches == nil && !keepsResults) else {
+      throw ValidationError("--calibration-rule, --calibration-patches and --exact-results are for --int8")
     }
   }
 
   func run() throws {
     Interruption.watch()
+    let format = try chosenFormat()
     var export = NetworkExport()
     export.format = format
     export.precision = precision
@@ -95,7 +100,8 @@ struct Export: ParsableCommand {
     )
     if let calibration {
       export.calibration = try makeCalibration()
-      export.calibrationPatches = try PatchSource(model: model).patches(of: calibration, limit: calibrationPatches)
+      export.calibrationPatches = try PatchSource(model: model)
+        .patches(of: calibration, limit: calibrationPatches ?? 32, previousStage: check.previousStage)
     }
     export.check = try check.make(
       model, format: format, images: check.images ?? calibration, isNeeded: isQuantized || format == .tensorrt)
@@ -112,12 +118,24 @@ struct Export: ParsableCommand {
   /// Keeps files of several kinds apart.
   private var kind: String { isQuantized ? "_int8" : format == .tensorrt ? "_tensorrt" : "" }
 
+  /// The format asked for, or that which the name of the file says.
+  private func chosenFormat() throws -> NetworkExport.Format {
+    let isXML = output.hasSuffix(".xml")
+    let format = self.format ?? (isXML ? .openvino : .onnx)
+    guard format == .openvino ? !output.hasSuffix(".onnx") : !isXML else {
+      throw Failure(
+        .usage, "is no name for a file in the format \(format.rawValue)", file: output,
+        hint: "end it in \(format == .openvino ? ".xml" : ".onnx"), or leave out --format")
+    }
+    return format
+  }
+
   private func makeCalibration() throws -> Calibration {
     var calibration = Calibration()
     calibration.roundsResults = !keepsResults
     if rule == "extremes" {
       calibration.rule = .extremes
-    } else {
+    } else if let rule {
       guard let share = Double(rule), share > 0.5, share <= 1 else {
         throw Failure(
           .usage, "--calibration-rule is \(rule)", hint: "it is 'extremes' or a number up to 1, such as 0.9999")
@@ -127,73 +145,3 @@ struct Export: ParsableCommand {
     return calibration
   }
 }
-
-/// How an export is checked.
-struct ExportCheckArguments: ParsableArguments {
-  @Option(help: "Images to check the export with: a folder or one image. (default: the calibration's, or noise)")
-  var images: String?
-
-  @Option(help: "The largest difference to accept, in parts of the largest logit.")
-  var tolerance: Float = 1e-3
-
-  @Flag(name: .customLong("no-check"), help: "Do not run what was written.")
-  var isUnchecked = false
-
-  @Option(help: "The engine that runs what was written; 'microtome engines' lists them.")
-  var engine: String?
-
-  init() {}
-
-  /// The engines that take part and the patches; nil when nothing is to be checked.
-  ///
-  /// - Parameter isNeeded: whether an engine is needed for more than the check.
-  func make(
-    _ model: TrainedModel, format: NetworkExport.Format, images: String?, isNeeded: Bool
-  ) throws -> NetworkExport.Check? {
-    guard !isUnchecked || isNeeded else { return nil }
-    let registry = EngineRegistry()
-    let runners: [NetworkExport.Format: [String]] = [
-      .onnx: ["onnxruntime", "openvino"], .openvino: ["openvino"], .tensorrt: ["onnxruntime"],
-    ]
-    let wanted = engine.map { [$0] } ?? runners[format] ?? []
-    var reason: (any Error)?
-    for name in wanted {
-      do {
-        guard let runner = try registry.engine(named: name) as? any ModelFileEngine else {
-          throw Failure(.engine, "\(name) does not run files", hint: "choose onnxruntime or openvino")
-        }
-        // Another engine than the one that runs the file.
-        let judges = ["openvino", "onnxruntime"].filter { $0 != name }
-        let judge = try judges.lazy.compactMap { try? registry.engine(named: $0) }.first ?? registry.engine()
-        let source = PatchSource(model: model)
-        let patches = try images.map { try source.patches(of: $0, limit: 2) } ?? source.noise(count: 1)
-        var check = NetworkExport.Check(engine: runner, judge: judge, patches: patches)
-        check.tolerance = isUnchecked ? .infinity : tolerance
-        if isUnchecked { check.agreement = 0 }
-        return check
-      } catch {
-        if reason == nil { reason = error }
-      }
-    }
-    guard let failure = reason as? Failure else { return nil }
-    throw failure.kind != .engine
-      ? failure
-      : Failure(
-        .engine, failure.message, file: failure.file,
-        hint: [failure.hint, isNeeded ? nil : "or leave out the check with --no-check"].compactMap(\.self)
-          .joined(separator: "; "))
-  }
-
-  static func describe(_ result: NetworkExport.Result, _ export: NetworkExport) {
-    var line = "\(result.path): \(result.byteCount >> 10) KiB"
-    if let check = export.check, let difference = result.difference, let agreement = result.agreement {
-      line += ", in \(check.engine.name) within \(difference) of the largest logit of \(check.judge.name), "
-      line += "\(agreement * 100) % of voxels with the same class"
-    } else {
-      line += ", not checked"
-    }
-    Console.print(line)
-  }
-}
-
-extension NetworkExport.Format: ExpressibleByArgument {}

@@ -59,7 +59,7 @@ struct FastnnUNetCommand: ParsableCommand {
   }
 
   func run() throws {
-    Interruption.watch()
+    Interruption.watch(hint: Interruption.continuing)
     let mode = try ModeCatalogue { Environment[$0] }.mode(named: mode)
     let opened = try OpenedMode(mode, subsegmentation: withSubsegmentation)
     let cases = try ModeCase.find(

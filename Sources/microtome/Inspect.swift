@@ -8,15 +8,18 @@ import Networks
 /// `microtome inspect`
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Says what a model folder, a checkpoint or an image is.")
+    abstract: "Says what a model folder, a file with a network, a checkpoint or an image is.")
 
-  @Argument(help: "A model folder, a checkpoint (.pth, .model, .safetensors) or an image.")
+  @Argument(
+    help: "A model folder, a network (.onnx, OpenVINO's .xml), a checkpoint (.pth, .model, .safetensors) or an image.")
   var path: String
 
   func run() throws {
     guard Path.exists(path) else { throw Failure(.missingInput, "does not exist", file: path) }
     if Path.isFolder(path) {
       try inspectModel()
+    } else if ExportedModel.isModelFile(path) {
+      try inspectNetwork()
     } else if [".pth", ".pt", ".model", ".safetensors", ".bin"].contains(where: path.hasSuffix) {
       try inspectCheckpoint()
     } else {
@@ -44,10 +47,7 @@ struct Inspect: ParsableCommand {
     field("channels", "\(dataset.channelCount)")
     let labels = dataset.labels
     let kind = labels.hasRegions ? "regions" : "classes"
-    field(
-      kind,
-      labels.foreground.map { "\($0.name) = \($0.labels.map(String.init).joined(separator: "+"))" }
-        .joined(separator: ", "))
+    field(kind, names(of: labels))
     if let ignore = labels.ignore { field("ignore label", "\(ignore)") }
     for name in try Path.list(path) where name.hasPrefix("fold_") {
       let folder = Path.join(path, name)
@@ -90,6 +90,51 @@ struct Inspect: ParsableCommand {
     field(
       "network",
       "\(try model.networks[0].graph.cost(forInput: [1, model.inputChannelCount] + model.configuration.patchSize))")
+  }
+
+  private func inspectNetwork() throws {
+    let file = try readNetworkFile(path)
+    if let onnx = file as? ONNXFile {
+      let kind = onnx.isPrepared ? ", prepared for one device" : onnx.isQuantized ? ", eight bits" : ""
+      field("format", "ONNX, operator set \(onnx.operatorSet)\(kind)")
+      if !onnx.producer.isEmpty { field("made by", onnx.producer) }
+    } else {
+      field("format", "OpenVINO's intermediate representation")
+    }
+    for (kind, ports) in [("input", file.inputs), ("output", file.outputs)] {
+      for port in ports {
+        let sizes = port.shape.map { $0.map(String.init) ?? "any" }
+        field(kind, "\(port.name) \(port.elementType.name) [\(sizes.joined(separator: ", "))]")
+      }
+    }
+    for (key, value) in ((file as? ONNXFile)?.metadata ?? [:]).sorted(by: { $0.key < $1.key }) {
+      // Whole documents are not for reading.
+      field("metadata", "\(key) = \(value.count > 100 ? "(\(value.count) characters)" : value)")
+    }
+    do {
+      try describe(ExportedModel.load(path))
+    } catch let failure as Failure {
+      // A network that nothing describes, or that is none for segmentation, is a network all the same.
+      field("model", "cannot be run as it is: \(failure)")
+    }
+  }
+
+  /// What a network's own description, or the one beside it, says.
+  private func describe(_ model: TrainedModel) throws {
+    let labels = model.dataset.labels
+    field("model", "\(model.plans.datasetName) \(model.configuration.name) (\(model.trainerName))")
+    field("folds", model.folds.joined(separator: ", "))
+    field("channels", "\(model.dataset.channelCount)")
+    field(labels.hasRegions ? "regions" : "classes", names(of: labels))
+    field(
+      "patch",
+      "\(model.configuration.patchSize.map(String.init).joined(separator: "x")), spacing "
+        + "\(model.configuration.spacing.map { "\($0)" }.joined(separator: " x ")) mm, mirror axes \(model.mirrorAxes)")
+  }
+
+  private func names(of labels: LabelScheme) -> String {
+    labels.foreground.map { "\($0.name) = \($0.labels.map(String.init).joined(separator: "+"))" }
+      .joined(separator: ", ")
   }
 
   private func inspectCheckpoint() throws {

@@ -49,8 +49,8 @@ struct PredictArguments: ParsableArguments {
 
   @Option(
     name: [.customLong("device", withSingleDash: true), .customLong("device")],
-    help: "cpu, gpu, or a device that 'microtome engines' lists.")
-  var device = "cpu"
+    help: "cpu, gpu, or a device that 'microtome engines' lists. (default: cpu)")
+  var device: String?
 
   @Flag(name: .customLong("verbose"), help: "Say more.")
   var verbose = false
@@ -81,6 +81,9 @@ struct PredictArguments: ParsableArguments {
   /// The folds asked for; by default those nnU-Net takes.
   var chosenFolds: [String] { folds.isEmpty ? (0...4).map(String.init) : folds }
 
+  /// The device asked for; by default the processor.
+  var chosenDevice: String { device ?? "cpu" }
+
   /// The run's options; `parts` are those of a divided run.
   func options(partCount: Int, part: Int) -> PredictionOptions {
     var options = PredictionOptions()
@@ -89,7 +92,7 @@ struct PredictArguments: ParsableArguments {
     options.saveProbabilities = saveProbabilities
     options.continues = continues
     options.previousStageFolder = previousStage
-    options.compile = engine.compileOptions(device: device.uppercased())
+    options.compile = engine.compileOptions(device: chosenDevice.uppercased())
     options.record.partCount = partCount
     options.record.part = part
     options.record.preprocessingProcesses = preprocessingProcesses

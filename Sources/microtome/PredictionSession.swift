@@ -12,11 +12,13 @@ struct PredictionSession {
   var toleratesNoCases = false
   /// The document that describes a file with a network.
   var modelDescription: String?
+  /// Whether images may lack a channel suffix, and never are channels of one case.
+  var everyFileIsACase = false
 
   func run() throws {
-    Interruption.watch()
+    Interruption.watch(hint: Interruption.continuing)
     let opened = try open()
-    let engine = try arguments.engine.makeEngine(with: arguments.device)
+    let engine = try arguments.engine.makeEngine(with: arguments.chosenDevice)
     describe(opened)
     let cases = opened.cases.cases
     guard !cases.isEmpty || !opened.cases.unusable.isEmpty || parts.count > 1 else {
@@ -37,7 +39,7 @@ struct PredictionSession {
   /// Prints the plan of the run for each case.
   func explain() throws {
     let opened = try open()
-    let engine = try arguments.engine.makeEngine(with: arguments.device)
+    let engine = try arguments.engine.makeEngine(with: arguments.chosenDevice)
     for stage in opened.previous + [opened] {
       try PredictionEstimate(stage, engine: engine).report(Console.print)
     }
@@ -48,6 +50,13 @@ struct PredictionSession {
       input: arguments.input, outputFolder: arguments.output, modelFolder: modelFolder, folds: arguments.chosenFolds,
       checkpoint: arguments.checkpoint, options: arguments.options(partCount: parts.count, part: parts.part))
     job.modelDescription = modelDescription
+    job.everyFileIsACase = everyFileIsACase
+    let choosesNetwork = !arguments.folds.isEmpty || arguments.checkpoint != "checkpoint_final.pth"
+    guard !choosesNetwork || !ExportedModel.isModelFile(modelFolder) else {
+      throw Failure(
+        .usage, "-f and -chk choose among the networks of a model folder; a file holds one network", file: modelFolder,
+        hint: "leave them out")
+    }
     if LegacyModel.isLegacy(folder: modelFolder) {
       // nnU-Net v1 has another checkpoint by default, and averages the folds that there are.
       if job.checkpoint == "checkpoint_final.pth" { job.checkpoint = LegacyModel.checkpointName }
@@ -80,7 +89,8 @@ struct PredictionSession {
   }
 
   private func reportNoCases(_ opened: PredictionJob.Opened, _ engine: any Engine) throws {
-    let message = "there are no cases: no file ends in _0000\(opened.model.dataset.fileEnding)"
+    let ending = (everyFileIsACase ? "" : "_0000") + opened.model.dataset.fileEnding
+    let message = "there are no cases: no file ends in \(ending)"
     guard toleratesNoCases else { throw Failure(.missingInput, message, file: arguments.input) }
     _ = try opened.run(on: engine) { _ in }
     Console.error("warning: \(arguments.input): \(message)")

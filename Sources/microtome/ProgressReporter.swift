@@ -4,7 +4,7 @@ import NNUNet
 
 /// Turns the events of a run into lines: a live line on a terminal, plain lines otherwise.
 final class ProgressReporter: @unchecked Sendable {
-  private let caseCount: Int
+  private var caseCount: Int
   private let showsProgress: Bool
   private let isVerbose: Bool
   private var begun = 0
@@ -24,6 +24,7 @@ final class ProgressReporter: @unchecked Sendable {
   /// Called by the run, one event at a time.
   @Sendable func report(_ event: PredictionEvent) {
     switch event {
+    case .stage(_, let cases): (caseCount, begun, finished) = (cases, 0, 0)
     case .ready(let engine, let precision, let notes):
       say("engine: \(engine), \(precision.rawValue)")
       for note in notes { say("note: \(note)") }

@@ -96,8 +96,11 @@ struct TasksCommand: ParsableCommand {
     var checkpoint: String?
 
     @Option(
-      help: "The sides that an image's axes are turned to before it is segmented: LPS, RAS, ...; none: as they lie.")
-    var orientation = Mode.standardOrientation
+      help: """
+        The sides that an image's axes are turned to before it is segmented: LPS, RAS, ...; none: as they lie. (default: \
+        LPS)
+        """)
+    var orientation: String?
 
     @Option(help: "A JSON file with the operations that clean up the labels.")
     var postprocessing: String?
@@ -145,8 +148,10 @@ struct TasksCommand: ParsableCommand {
     }
 
     private func defined() throws -> Mode {
-      guard models.isEmpty, subsegmentation == nil, postprocessing == nil, within.isEmpty, folds.isEmpty else {
-        throw Failure(.usage, "--definition holds the whole mode", hint: "leave out the other options")
+      let others = [subsegmentation, postprocessing, orientation, checkpoint, description].compactMap(\.self)
+      guard (models + within + folds + others).isEmpty, step == nil, !disablesMirroring else {
+        throw Failure(
+          .usage, "--definition holds the whole mode", hint: "leave out all other options but --summary and --force")
       }
       var mode = try Mode.read(try absolute(definition ?? ""))
       mode.name = self.mode
@@ -164,6 +169,7 @@ struct TasksCommand: ParsableCommand {
       var mode = Mode(name: mode, parts: try models.map { try part($0, place: .everywhere) })
       if let description { mode.parts[0].description = try absolute(description) }
       mode.summary = summary
+      let orientation = self.orientation ?? Mode.standardOrientation
       if orientation.lowercased() == "none" {
         mode.orientation = nil
       } else {
@@ -180,6 +186,12 @@ struct TasksCommand: ParsableCommand {
         mode.subsegmentation = Mode.Subsegmentation(part: try part(subsegmentation, place: place))
       } else if !within.isEmpty {
         throw Failure(.usage, "--subseg-within needs --subseg-model")
+      }
+      let places = (mode.parts + (mode.subsegmentation.map { [$0.part] } ?? [])).map(\.model)
+      guard folds.isEmpty && checkpoint == nil || places.contains(where: Path.isFolder) else {
+        throw Failure(
+          .usage, "-f and -chk choose among the networks of a model folder; a file holds one network", file: places[0],
+          hint: "leave them out")
       }
       return mode
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Engines
+import NNUNet
 import TotalSegmentator
 
 /// `microtome totalseg`, and the program under the name `TotalSegmentator`.
@@ -11,17 +12,14 @@ struct TotalSegment: ParsableCommand {
     discussion: """
       Options are those of TotalSegmentator. With a folder as input every NIfTI file in it is segmented; results are \
       named after the images. 'microtome info tasks' lists the tasks, 'microtome weights' fetches their models.
-      """)
+      """,
+    version: Microtome.configuration.version)
 
   @OptionGroup var arguments: TotalSegmentArguments
   @OptionGroup var rest: UnusedTotalSegmentArguments
 
   func run() throws {
-    if arguments.listsTasks || arguments.listsClasses != nil {
-      let catalogue = try arguments.catalogue()
-      return Console.print(
-        try arguments.listsClasses.map { try catalogue.classesTable(of: $0) } ?? catalogue.tasksTable)
-    }
+    if let table = try arguments.table() { return Console.print(table) }
     try rest.check()
     try TotalSegmentSession(arguments: arguments).run()
   }
@@ -31,6 +29,7 @@ struct TotalSegment: ParsableCommand {
 struct FastSegment: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "FastSegmentator", abstract: "Segments images with TotalSegmentator's and nnU-Net's models.",
+    discussion: "-i and -o may be written --input_path and --output_path.",
     subcommands: [Total.self, Network.self])
 
   /// `FastSegmentator totalseg`: one file with all classes for every image.
@@ -42,6 +41,7 @@ struct FastSegment: ParsableCommand {
     @OptionGroup var rest: UnusedTotalSegmentArguments
 
     func run() throws {
+      if let table = try arguments.table() { return Console.print(table) }
       try rest.check()
       var arguments = arguments
       arguments.isMultilabel = true
@@ -49,10 +49,12 @@ struct FastSegment: ParsableCommand {
     }
   }
 
-  /// `FastSegmentator nnunet`
+  /// `FastSegmentator nnunet`: every image of a folder is a case of its own, nothing is mirrored, and the fold trained on
+  /// all cases is taken unless another one is named.
   struct Network: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "nnunet", abstract: "Segments images with a trained nnU-Net v2 model, named by its folder.")
+      commandName: "nnunet", abstract: "Segments the NIfTI images of a folder with a trained nnU-Net v2 model.",
+      discussion: "The fold is 'all' by default, the device a GPU where there is one. Nothing is mirrored.")
 
     @Option(
       name: .customLong("model_path"), help: "The model folder: the one with plans.json, dataset.json and fold_0.")
@@ -61,7 +63,18 @@ struct FastSegment: ParsableCommand {
     @OptionGroup var parts: PartArguments
     @OptionGroup var arguments: PredictArguments
 
-    func run() throws { try PredictionSession(modelFolder: model, arguments: arguments, parts: parts).run() }
+    func run() throws {
+      var arguments = arguments
+      if arguments.folds.isEmpty, !ExportedModel.isModelFile(model) { arguments.folds = ["all"] }
+      arguments.disableMirroring = true
+      // There --use_softmax concerns how labels are found, and no probabilities are written.
+      arguments.saveProbabilities = false
+      arguments.device = try arguments.engine.device(
+        arguments.device ?? "cuda", of: arguments.engine.makeEngine())
+      var session = PredictionSession(modelFolder: model, arguments: arguments, parts: parts)
+      session.everyFileIsACase = true
+      try session.run()
+    }
   }
 }
 
@@ -218,6 +231,12 @@ struct TotalSegmentArguments: ParsableArguments {
   var taskFile: String?
 
   @OptionGroup var engine: EngineArguments
+
+  /// The list that was asked for instead of a segmentation; nil when none was.
+  func table() throws -> String? {
+    if let task = listsClasses { return try catalogue().classesTable(of: task) }
+    return listsTasks ? try catalogue().tasksTable : nil
+  }
 
   /// The built-in tasks and the user's.
   func catalogue() throws -> TaskCatalogue {

@@ -36,6 +36,16 @@ import Testing
     #expect(plain.cases == [CaseFiles(identifier: "plain", images: [folder("plain.nii.gz")])])
   }
 
+  @Test func everyFileCanBeACase() throws {
+    let folder = try folder([
+      "b_0000.nii.gz", "c_0000.nii.gz", "c.nii.gz", "d_0001.nii.gz", "e.nii", ".f.nii.gz", "g.nii.gz",
+    ])
+    let list = try CaseList.findSingleFiles(at: folder.path, ending: ".nii.gz")
+    #expect(list.cases.map(\.identifier) == ["b", "c", "c_0000", "d_0001", "g"])
+    #expect(list.cases.first?.images == [folder("b_0000.nii.gz")])
+    #expect(list.unusable.isEmpty)
+  }
+
   @Test func wrongEndingsAndMissingPathsAreExplained() throws {
     let folder = try folder(["b_0000.nrrd"])
     let wrong = #expect(throws: Failure.self) { try CaseList.find(at: folder("b_0000.nrrd"), ending: ".nii.gz") }

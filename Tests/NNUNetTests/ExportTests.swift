@@ -215,6 +215,9 @@ import Testing
         "{\"patch", with: "{\"use_mirroring\": true, \"labels\": {\"background\": 0, \"a\": 1, \"b\": 2}, \"patch"),
       as: "net.json")
     #expect(mirrored.mirrorAxes == [0, 1, 2] && mirrored.dataset.labels.foreground.map(\.name) == ["a", "b"])
+    let listed = try load(
+      Self.json.replacing("{\"patch", with: "{\"labels\": [\"background\", \"c\", \"d\"], \"patch"), as: "net.json")
+    #expect(listed.dataset.labels.foreground.map(\.name) == ["c", "d"])
   }
 
   @Test func readsSettings() throws {
@@ -236,6 +239,11 @@ import Testing
     ("{\"patch", "{\"orientation\": \"LPS\", \"patch", "LPS"), ("{\"patch", "{\"step_size\": 0, \"patch", "step_size"),
     ("{\"patch", "{\"input_name\": \"image\", \"patch", "image"),
     ("{\"patch", "{\"mirroring_axes\": [3], \"patch", "mirror"),
+    ("{\"patch", "{\"normalization_schemes\": [\"NoNormalization\", \"NoNormalization\"], \"patch", "schemes\" has 2"),
+    ("{\"patch", "{\"labels\": [\"background\", \"a\"], \"patch", "class(es)"),
+    ("{\"patch", "{\"labels\": [\"a\", \"b\", \"c\"], \"patch", "background"),
+    ("{\"patch", "{\"labels\": \"all\", \"patch", "neither an object"),
+    ("108.0", "0", "standard deviation"), ("284.0", "-950", "lower bound"),
     ("{\"patch", "[\"patch", ""),
   ]) func refusesDisagreement(old: String, new: String, words: String) throws {
     let failure = #expect(throws: Failure.self) { try load(Self.json.replacing(old, with: new), as: "net.json") }
@@ -247,6 +255,7 @@ import Testing
     ("depth = 8", "depth = 4", "depth"), ("mean = 418.67", "mean = many", "mean"), ("std_dev", "deviation", "std_dev"),
     ("step_size = 0.25", "step_size 0.25", "line"), ("num_class = 3", "num_class = 61", "61"),
     ("use_mirroring = false", "use_mirroring = perhaps", "use_mirroring"),
+    ("std_dev = 412.18", "std_dev = 0", "standard deviation"),
   ]) func refusesSettings(old: String, new: String, words: String) throws {
     let failure = #expect(throws: Failure.self) { try load(Self.ini.replacing(old, with: new), as: "net.ini") }
     #expect(failure?.kind == .badInput && failure?.description.contains(words) == true, "\(failure?.description ?? "")")

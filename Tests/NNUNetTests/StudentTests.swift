@@ -19,11 +19,22 @@ import Testing
   private var path: String { Path.join(job.modelFolder, "fold_0/checkpoint_final.pth") }
 
   /// Replaces the checkpoint by that of a student with constant weights.
-  private func writeStudent(reduction: Int, leavingOut missing: String? = nil) throws {
+  ///
+  /// - Parameter features: of the whole network, instead of those that its plans have.
+  private func writeStudent(reduction: Int, leavingOut missing: String? = nil, features: [Int]? = nil) throws {
     let whole = try TrainedModel.load(folder: job.modelFolder, folds: ["0"], checkpoint: job.checkpoint)
-    let description = try UNetConfiguration(
+    var description = try UNetConfiguration(
       architecture: #require(whole.configuration.json["architecture"]), inputChannels: whole.inputChannelCount,
       outputChannels: whole.dataset.labels.outputCount)
+    if let features {
+      let plans = Path.join(job.modelFolder, "plans.json")
+      let text = String(decoding: try Path.read(plans), as: UTF8.self)
+      let numbers = features.map(String.init).joined(separator: ",")
+      try AtomicFile.write(
+        Array(text.replacing(#""features_per_stage":[4,8]"#, with: #""features_per_stage":[\#(numbers)]"#).utf8),
+        to: plans)
+      description.features = features
+    }
     let graph = try description.narrowed(by: reduction, blocks: .keep).makeGraph()
     let weights = try graph.parameters.filter { $0.name != missing }.map { parameter in
       (
@@ -55,6 +66,14 @@ import Testing
     try record.require(reduction: 2, strategy: "keep")
     #expect(#expect(throws: Failure.self) { try record.require(reduction: 4, strategy: nil) }?.hint == "give -r 2")
     #expect(throws: Failure.self) { try record.require(reduction: 2, strategy: "reduce") }
+  }
+
+  /// A first stage that is as narrow in the plans tells nothing about the others.
+  @Test func areRecognisedByAnyStage() throws {
+    try writeStudent(reduction: 2, features: [8, 18])
+    let student = try TrainedModel.load(folder: job.modelFolder, folds: ["0"], checkpoint: job.checkpoint)
+    let widths = student.networks[0].graph.parameters.filter { $0.name.hasPrefix("encoder.") && $0.shape.count == 5 }
+    #expect(widths.map { $0.shape[0] } == [8, 9])
   }
 
   /// A missing weight is an error, never a partial load.

@@ -117,6 +117,47 @@ import Testing
     #expect(student.networks[0].graph.parameterCount == report.student.parameters)
   }
 
+  /// What FastnnUNet's exporters ask a checkpoint for, and that nothing is narrowed twice by it.
+  @Test func checkpointsSayHowStudentsWereMade() throws {
+    var options = options()
+    options.judgesTeachers = false
+    options.design.reduction = 4
+    try run(options)
+    let record = try StudentRecord.read(folder: model(), fold: "0", checkpoint: CheckpointName.final)
+    #expect(record.reduction == 4 && record.strategy == "keep")
+    let arguments = try TorchCheckpoint.open(model() + "/fold_0/checkpoint_final.pth").root["init_args"]
+    #expect(arguments?["alpha"]?.double == 0.3 && arguments?["configuration"]?.string == "tiny")
+    #expect(arguments?["teacher_model_folder"]?.string == root("teacher"))
+    let student = try TrainedModel.load(folder: model(), folds: ["0"], checkpoint: CheckpointName.final)
+    let files = try NetworkExport().run(student, to: root("exported"), stem: "student", isExactName: true)
+    #expect(files.map(\.path) == [root("exported/student.onnx")])
+
+    options.design.widths = [4, 6, 8]
+    options.suffix = "chosen"
+    try run(options)
+    let refusal = #expect(throws: Failure.self) {
+      try StudentRecord.read(folder: model("_chosen"), fold: "0", checkpoint: CheckpointName.final)
+    }
+    #expect(refusal?.message.contains("not narrowed by one factor") == true)
+    #expect(refusal?.hint?.contains("microtome export") == true)
+  }
+
+  /// Seconds differ from time to time; a run goes on with the student that it has.
+  @Test func budgetsAreMeasuredOnce() throws {
+    var options = options()
+    options.judgesTeachers = false
+    options.budget = DistillationBudget(1e9, .seconds)
+    #expect(try run(options).meetsBudget == true)
+    options.training.continues = true
+    options.budget = DistillationBudget(1e-9, .seconds)
+    var again = try DistillationRun(
+      options, roots: roots, engine: { throw Failure(.internalError, "was measured again") })
+    #expect(again.options.design.reduction == 1 && again.options.design.widths == nil)
+    let report = try again.run(
+      trainingEngine: { ReferenceEngine() }, inferenceEngine: { ReferenceEngine() }, report: { _ in })
+    #expect(report.meetsBudget == false)
+  }
+
   @Test func studentBeginsAsPartOfTheTeacher() throws {
     var options = options()
     options.beginning = .teacher
@@ -218,7 +259,10 @@ import Testing
     #expect(try failure { $0.temperature = 0 }?.kind == .usage)
     #expect(try failure { $0.design.reduction = 0 }?.kind == .usage)
     #expect(try failure { $0.suffix = "a/b" }?.kind == .usage)
-    #expect(try failure { $0.budget = DistillationBudget(1e-9, .operations) }?.message.contains("no student") == true)
+    let budget = try failure { $0.budget = DistillationBudget(1e-9, .operations) }
+    #expect(budget?.message.contains("no student") == true)
+    // A plain network has no residual blocks to be fewer of.
+    #expect(budget?.hint?.contains("--blocks") == true && budget?.hint?.contains("-bs") == false)
     #expect(try failure { ($0.training.batchPool, $0.training.foldRotation) = (2, 2) }?.kind == .usage)
   }
 

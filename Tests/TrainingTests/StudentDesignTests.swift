@@ -61,6 +61,14 @@ import Testing
     #expect(throws: Failure.self) { try StudentDesign(reduction: 2, strategy: .adaptive).student(of: teacher) }
   }
 
+  @Test func isFoundByItsChannels() {
+    let teacher = network(.plain, [32, 64, 128], blocks: [2, 2, 2])
+    let found = StudentDesign(reduction: 2).having(features: [10, 21, 42], of: teacher)
+    #expect(found.reduction == 3 && found.widths == nil)
+    let chosen = StudentDesign(reduction: 2).having(features: [12, 20, 24], of: teacher)
+    #expect(chosen.widths == [12, 20, 24])
+  }
+
   private func plans(_ text: String) throws -> Plans { try Plans(json: JSON(parsing: Array(text.utf8))) }
 
   @Test(arguments: [false, true]) func plansDescribeTheStudent(planar: Bool) throws {

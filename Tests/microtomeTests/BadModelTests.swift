@@ -132,6 +132,26 @@ struct BadModel: CustomTestStringConvertible, Sendable {
     #expect(!Path.exists(place.output))
   }
 
+  @Test func theRightFolderIsNamed() throws {
+    let place = try Workplace(["a_0000.nii.gz": TestImage.good])
+    try Workplace.copy(place.model, to: place.folder("Dataset999_Made/made"))
+    let model = place.folder("Dataset999_Made/made")
+    for wrong in [place.folder("Dataset999_Made"), model + "/fold_0"] {
+      place.model = wrong
+      let run = try place.predict()
+      #expect(run.status == 66 && run.complaints("\(wrong): is no model folder", "\(model))") == 1, "\(run.errors)")
+    }
+    place.model = place.input
+    #expect(try place.predict().complaints("\(place.input): is no model folder", "plans.json") == 1)
+    #expect(!Path.exists(place.output))
+  }
+
+  @Test func aDescriptionIsNotTakenForAFolder() throws {
+    let place = try Workplace(["a_0000.nii.gz": TestImage.good, "x.json": []])
+    let run = try place.predict(Workplace.quick + ["--model-config", Path.join(place.input, "x.json")])
+    #expect(run.status == 64 && run.complaints("x.json", place.model, "--model-config") == 1, "\(run.errors)")
+  }
+
   @Test func absentDocumentsAreTakenFromTheCheckpoint() throws {
     let place = try Workplace(["a_0000.nii.gz": TestImage.good])
     try place.copyModel()

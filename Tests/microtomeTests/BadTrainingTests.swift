@@ -165,7 +165,7 @@ import Testing
       try writer.commit()
     }
     let run = try place.train(["--epochs", "3", "-c"])
-    refused(run, status: 65, "not a finite number", "epoch 1", "checkpoint_best.pth", "extreme or missing values")
+    refused(run, status: 65, "not a number", "epoch 1", "checkpoint_best.pth", "extreme or missing values")
     #expect(try Path.read(place.fold0("checkpoint_best.pth")) == kept)
     #expect(!Path.exists(place.fold0("checkpoint_latest.pth")))
     let logs = place.names(place.fold0("")).filter { $0.hasSuffix(".txt") }

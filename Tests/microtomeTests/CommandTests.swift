@@ -87,6 +87,8 @@ import Testing
     #expect(other.status == 65)
     let nowhere = try Program.run(["overlay", path("a.nii.gz"), path("b.nii.gz"), "-o", place.folder("no/where.png")])
     #expect(nowhere.status == 73)
+    let photograph = try Program.run(["overlay", path("a.nii.gz"), path("b.nii.gz"), "-o", place.folder("picture.jpg")])
+    #expect(photograph.status == 64 && photograph.complaints("picture.jpg", ".png") == 1)
     #expect(try Path.list(place.folder.path) == ["images", "picture.png"])
   }
 

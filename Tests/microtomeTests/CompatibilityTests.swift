@@ -88,6 +88,40 @@ import Testing
     #expect(seen.sorted() == names.map { $0 + ".nii.gz" })
   }
 
+  @Test func aFolderMayTakeTheLabelsOfItsImages() throws {
+    let place = try Workplace(["a_0000.nii.gz": TestImage.good, "b_0000.nii.gz": TestImage.good])
+    func predict(_ options: String...) throws -> ProgramRun {
+      try Program.run(
+        ["predict", "-i", place.input, "-o", place.input, "-m", place.model] + Workplace.quick + options)
+    }
+    #expect(try predict().status == 0)
+    let again = try predict("--continue_prediction")
+    #expect(again.status == 0 && again.output.contains("b: done before"), "\(again.errors)")
+    // A name that is wrong is complained about by the first part.
+    try place.add("c.nii.gz", TestImage.good)
+    for part in 0..<2 {
+      let run = try predict("--continue_prediction", "-num_parts", "2", "-part_id", "\(part)")
+      #expect(run.status == (part == 0 ? 65 : 0) && run.complaints("c.nii.gz", "channel suffix") == 1 - part)
+    }
+  }
+
+  /// `FastSegmentator nnunet` averages nothing and takes every file for a case.
+  @Test func fastSegmentatorsDefaultsAreItsOwn() throws {
+    let place = try Workplace(["a_0000.nii.gz": TestImage.good, "b.nii.gz": TestImage(seed: 2).gzipped])
+    try place.copyModel()
+    try Workplace.copy(place.model + "/fold_1", to: place.model + "/fold_all")
+    let run = try Program.run(
+      [
+        "nnunet", "--input_path", place.input, "--output_path", place.folder("fast"), "--model_path", place.model,
+        "--use_softmax", "--device", "cuda", "--engine", "reference",
+      ], name: "/usr/local/bin/FastSegmentator")
+    #expect(run.status == 0, "\(run.errors)")
+    #expect(
+      try Path.list(place.folder("fast")).filter { !$0.hasSuffix(".json") } == ["a.nii.gz", "b.nii.gz"])
+    _ = try place.predict(["-f", "all", "--disable_tta", "--engine", "reference"])
+    #expect(try Path.read(place.folder("fast/a.nii.gz")) == Path.read(place.output + "/a.nii.gz"))
+  }
+
   @Test func oneFileIsOneCase() throws {
     let place = try Workplace(["a_0000.nii.gz": TestImage.good, "b_0000.nii.gz": [], "plain.nii.gz": TestImage.good])
     for (name, labels) in [("a_0000.nii.gz", "a.nii.gz"), ("plain.nii.gz", "plain.nii.gz")] {

@@ -11,6 +11,7 @@ import Testing
     (["-a", "2"], "alpha is 2.0"),
     (["-temp", "0"], "temperature"),
     (["-r", "0"], "reduction factor is 0"),
+    (["--budget", "2 s/case", "-r", "4"], "--budget and -r exclude each other"),
     (["--budget", "soon"], "examples: \"2 s/case\""),
     (
       ["-d_device", "cpu", "-tf", "0", "1", "-tcp", "x.pth", "-rotate_folds", "-rotate_freq", "0"], "-rotate_freq is 0"

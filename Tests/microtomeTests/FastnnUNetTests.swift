@@ -207,6 +207,9 @@ import Testing
       let added = try run(["tasks", "add", mode, "--model", place.folder(file)])
       #expect(added.status == 0 && added.output.contains("2 labels"), "\(added.errors)")
     }
+    // A file has neither folds nor checkpoints.
+    let choosing = try run(["tasks", "add", "four", "--model", place.folder("net.onnx"), "-f", "3", "-chk", "x.pth"])
+    #expect(choosing.status == 64 && choosing.complaints("-f and -chk", "net.onnx") == 1, "\(choosing.errors)")
     guard !InstalledOnnxRuntime.fileEngines.isEmpty else { return }
     for mode in ["one", "two", "three"] {
       let run = try run(["fastnnunet", "--input", place.input, "--mode", mode, "-o", place.output])
@@ -255,6 +258,11 @@ import Testing
       (["a/b", "--model", model], 64), (["spine", "--model", model, "-f", "3"], 66),
       (["spine", "--model", model, "--model-config", "x.json", "--model", place.folder("inner")], 64),
       (["spine", "--model", model, "--subseg-within", "level1"], 64),
+      (["spine", "--definition", "x.json", "--orientation", "none"], 64),
+      (["spine", "--definition", "x.json", "-step_size", "0.7"], 64),
+      (["spine", "--definition", "x.json", "--disable_tta"], 64),
+      (["spine", "--definition", "x.json", "-chk", "x.pth"], 64),
+      (["spine", "--definition", "x.json", "--model-config", "x.ini"], 64),
     ] as [([String], Int32)] {
       let run = try run(["tasks", "add"] + arguments)
       #expect(run.status == status, "\(arguments): \(run.errors)")
@@ -263,6 +271,10 @@ import Testing
       (#""patch_size": [8, 12]"#, "axes"), (#""patch_size": [7, 12, 16]"#, ""),
       (#""normalization_schemes": ["Z"]"#, "\"Z\""), (#""label_map": {"level9": 1}"#, "level9"),
       (#""within": [4]"#, "4"), (#""step_size": 2"#, "step_size"), (#""intensity_properties": {"mean": 0}"#, "std"),
+      (
+        #""intensity_properties": {"mean": 0, "std": 0, "percentile_00_5": 1, "percentile_99_5": 2}"#,
+        "standard deviation"
+      ),
     ] {
       let definition = #"{"models": [{"model": "straight", \#(setting)}]}"#
       try AtomicFile.write(Array(definition.utf8), to: place.folder("mode.json"))

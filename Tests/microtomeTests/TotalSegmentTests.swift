@@ -268,6 +268,8 @@ import TotalSegmentator
     let classes = try place.run(["-lc"], name: total)
     #expect(classes.status == 0 && classes.output.contains("  5  liver\n"))
     #expect(try place.run(["--list-classes", "breasts"], name: total).output.contains("1  breast\n"))
+    let (version, own) = try (place.run(["--version"], name: total), Program.run(["--version"]))
+    #expect(version.status == 0 && version.output == own.output)
 
     try Path.makeFolder(place.folder("scans"))
     try AtomicFile.write(SyntheticScan().gzipped, to: place.folder("scans/a.nii.gz"))
@@ -278,6 +280,15 @@ import TotalSegmentator
       ], name: "/usr/local/bin/FastSegmentator", environment: ["TOTALSEG_WEIGHTS_PATH": nil])
     #expect(fast.status == 0, "\(fast.errors)")
     #expect(try Path.list(place.folder("fast")) == ["a.nii.gz"])
+    let long = try place.run(
+      [
+        "totalseg", "--input_path", place.folder("scans"), "--output_path=" + place.folder("long"), "--task", "breasts",
+        "--engine", "reference",
+      ], name: "/usr/local/bin/FastSegmentator")
+    #expect(long.status == 0, "\(long.errors)")
+    #expect(try Path.list(place.folder("long")) == ["a.nii.gz"])
+    let fastTasks = try place.run(["totalseg", "--list-tasks"], name: "/usr/local/bin/FastSegmentator")
+    #expect(fastTasks.status == 0 && fastTasks.output == tasks.output)
   }
 
   // MARK: Interruption
@@ -291,6 +302,8 @@ import TotalSegmentator
     let first = place.output + "/1.nii.gz"
     let run = try place.segment("--ml", input: place.folder("scans"), signal: .interrupt { Path.exists(first) })
     #expect(run.status == 130, "\(run.errors)")
+    // It begins anew when it is started again.
+    #expect(!run.errors.contains("--continue_prediction"))
     let done = try Path.list(place.output)
     #expect(done.count >= 1 && done.count < 6 && done.allSatisfy { $0.hasSuffix(".nii.gz") && !$0.hasPrefix(".") })
     for name in done { #expect(try place.labels(Path.join(place.output, name)).shape == scan.shape) }

@@ -72,6 +72,12 @@ extension OnnxRuntimeEngine: ModelFileEngine {
     _ file: ONNXFile, _ inputShape: [Int], _ outputShape: [Int], _ settings: OnnxRuntimeSettings
   ) throws -> OnnxRuntimeNetwork {
     let (input, output) = try file.segmentationPorts()
+    // Other engines change the size of an axis that the file fixes; ONNX Runtime only does so where it is left open.
+    if let batch = input.shape.first ?? nil, let wanted = inputShape.first, batch != wanted {
+      throw Failure(
+        .engine, "is made for \(batch) patches at a time, and ONNX Runtime cannot run it with \(wanted)",
+        file: file.path, hint: "export it without --batch, or choose the engine openvino")
+    }
     let axes = zip(input.axisNames, zip(input.shape, inputShape)).compactMap { name, sizes in
       sizes.0 == nil ? name.map { (name: $0, size: sizes.1) } : nil
     }

@@ -1,4 +1,5 @@
 import Basics
+import Imaging
 import Networks
 
 /// The document beside a network from elsewhere: the JSON or INI of FastnnUNet's inference, or the JSON of an export of
@@ -107,10 +108,18 @@ struct ModelDescription {
       json["intensity_properties_per_channel"]
       ?? .object(
         JSONObject((0..<channels).map { ("\($0)", hasStatistics ? properties ?? .null : .null) }))
+    for entry in (table.object?.members.map(\.value) ?? []) + [properties].compactMap(\.self) {
+      if let flaw = Self.intensities(entry)?.flaw { throw Failure(.badInput, flaw) }
+    }
+    let schemes = json["normalization_schemes"] ?? .array((0..<channels).map { _ in .string("CTNormalization") })
+    if let count = schemes.array?.count, count != channels {
+      throw Failure(
+        .badInput, "\"normalization_schemes\" has \(count) entries for \(channels) image channel(s)",
+        hint: "give one scheme for each channel")
+    }
     var configuration: JSONObject = [
       "patch_size": json["patch_size"] ?? .null, "spacing": json["target_spacing"] ?? .null,
-      "normalization_schemes": json["normalization_schemes"]
-        ?? .array((0..<channels).map { _ in .string("CTNormalization") }),
+      "normalization_schemes": schemes,
       "use_mask_for_norm": json["use_mask_for_norm"] ?? .array((0..<channels).map { _ in .bool(false) }),
     ]
     for key in ["resampling_fn_data", "resampling_fn_seg", "resampling_fn_probabilities"] {
@@ -126,10 +135,35 @@ struct ModelDescription {
     ])
   }
 
+  private static func intensities(_ json: JSON) -> IntensityProperties? {
+    guard let mean = json["mean"]?.double, let std = json["std"]?.double, let low = json["percentile_00_5"]?.double,
+      let high = json["percentile_99_5"]?.double
+    else { return nil }
+    return IntensityProperties(
+      mean: Float(mean), standardDeviation: Float(std), lowPercentile: Float(low), highPercentile: Float(high))
+  }
+
+  /// Names and numbers of classes, where the document gives them: as nnU-Net does, or as a list of the names of class 0,
+  /// 1, ...
+  private func labels() throws -> JSON? {
+    guard let given = json["labels"], !given.isNull, given.object == nil else {
+      return json["labels"].flatMap { $0.isNull ? nil : $0 }
+    }
+    guard let names = given.strings, Set(names).count == names.count else {
+      throw Failure(
+        .badInput, "\"labels\" is neither an object of names and numbers nor a list of different names",
+        hint: "such as {\"background\": 0, \"liver\": 1}")
+    }
+    guard names.first == "background" else {
+      throw Failure(.badInput, "the list \"labels\" does not begin with \"background\", the name of class 0")
+    }
+    return .object(JSONObject(names.enumerated().map { ($1, JSON.int($0)) }))
+  }
+
   private func dataset(channels: Int, _ output: NetworkPort) throws -> JSON {
     let names = JSONObject((0..<channels).map { ("\($0)", JSON.string("channel \($0)")) })
-    var labels = json["labels"]
-    if labels?.object == nil {
+    var labels = try labels()
+    if labels == nil {
       guard let count = json["num_class"]?.int ?? (output.shape.count > 1 ? output.shape[1] : nil),
         (2...65_535).contains(count)
       else {

@@ -43,15 +43,18 @@ public struct NetworkExport: Sendable {
     public var judge: any Engine
     /// Inputs, (C, spatial axes...).
     public var patches: [[Float]]
+    /// What the inputs are, for people.
+    public var source: String
     /// The largest difference that is accepted, in parts of the largest logit; single precision only.
     public var tolerance: Float = 1e-3
-    /// The smallest part of all voxels that must keep their class in less than single precision.
+    /// In less than single precision: the smallest Dice of what the file and the model find.
     public var agreement: Float = 0.9
 
-    public init(engine: any ModelFileEngine, judge: any Engine, patches: [[Float]]) {
+    public init(engine: any ModelFileEngine, judge: any Engine, patches: [[Float]], source: String = "noise") {
       self.engine = engine
       self.judge = judge
       self.patches = patches
+      self.source = source
     }
   }
 
@@ -61,8 +64,10 @@ public struct NetworkExport: Sendable {
     public var byteCount: Int
     /// The largest difference from the model in parts of the largest logit; nil when unchecked.
     public var difference: Float?
-    /// The part of voxels whose class is the model's.
+    /// The Dice of what the file and the model find in the patches, background left out; nil when neither finds anything.
     public var agreement: Float?
+    /// Whether the file computes in single precision, where the difference counts and not the agreement.
+    public var isExact: Bool
   }
 
   /// Exports `model` into `folder`, as `<stem>_fold<f>` for each fold, or `<stem>` alone where all is in one file.
@@ -159,12 +164,13 @@ public struct NetworkExport: Sendable {
       try binary.write(written.weights.bytes)
       try binary.commit()
     }
-    var result = Result(path: path, byteCount: try MappedFile(path: path).bytes.count)
+    var result = Result(
+      path: path, byteCount: try MappedFile(path: path).bytes.count, isExact: record.precision == "fp32")
     var more: [(String, JSON)] = []
     if let check {
       let (difference, agreement) = try compare(path, model, check)
       (result.difference, result.agreement) = (difference, agreement)
-      try judge(result, check, isExact: record.precision == "fp32")
+      try judge(result, check)
       more.append(
         (
           "check",
@@ -172,7 +178,7 @@ public struct NetworkExport: Sendable {
             "engine": .string("\(check.engine.name) \(check.engine.version)"),
             "against": .string("\(check.judge.name) \(check.judge.version)"), "patches": .int(check.patches.count),
             "largest_relative_difference": .double(Double(difference)),
-            "voxels_of_same_class": .double(Double(agreement)),
+            "foreground_dice": agreement.map { JSON.double(Double($0)) } ?? .null,
           ])
         ))
     }
@@ -224,30 +230,30 @@ public struct NetworkExport: Sendable {
 
   // MARK: Checking
 
-  private func judge(_ result: Result, _ check: Check, isExact: Bool) throws {
+  private func judge(_ result: Result, _ check: Check) throws {
     let difference = result.difference ?? .infinity
-    let agreement = result.agreement ?? 0
-    if isExact, !(difference <= check.tolerance) {
+    if result.isExact, !(difference <= check.tolerance) {
       throw Failure(
         .engine,
         "the exported network answers differently in \(check.engine.name) than the model in \(check.judge.name): by "
           + "\(difference) of the largest logit, where \(check.tolerance) is allowed",
         file: Path.split(result.path).name, hint: "nothing was written; --no-check writes it all the same")
     }
-    if !isExact, !(agreement >= check.agreement) {
+    let agreement = difference.isFinite ? result.agreement : 0
+    if !result.isExact, let agreement, !(agreement >= check.agreement) {
       throw Failure(
         .badInput,
-        "in \(calibration == nil ? "half precision" : "eight bits") only \(agreement * 100) % of the voxels keep "
-          + "their class", file: Path.split(result.path).name,
+        "in \(calibration == nil ? "half precision" : "eight bits") the network finds other things than before: their "
+          + "Dice is \(agreement), where \(check.agreement) is asked for", file: Path.split(result.path).name,
         hint: calibration == nil
           ? "use --precision fp32" : "calibrate with more typical images, or with --calibration-rule extremes")
     }
   }
 
-  /// The largest difference between file and model in parts of the largest logit, and how many voxels keep their class.
+  /// The largest difference between file and model in parts of the largest logit, and the Dice of what they find.
   private func compare(
     _ path: String, _ model: TrainedModel, _ check: Check
-  ) throws -> (difference: Float, agreement: Float) {
+  ) throws -> (difference: Float, agreement: Float?) {
     let (inputShape, outputShape) = try shapes(model)
     let request = try check.engine.compile(
       readNetworkFile(path), inputShape: inputShape, outputShape: outputShape, options: fileOptions
@@ -256,7 +262,8 @@ public struct NetworkExport: Sendable {
       try check.judge.compile($0, inputShape: [1] + inputShape.dropFirst(), options: compile).makeRequest()
     }
     let size = outputShape.dropFirst().reduce(1, *)
-    var (difference, largest, same, count): (Float, Float, Int, Int) = (0, 0, 0, 0)
+    var (difference, largest): (Float, Float) = (0, 0)
+    var overlap = ForegroundOverlap(hasRegions: model.dataset.labels.hasRegions)
     for patch in check.patches {
       try Interruption.check()
       // In a batch the patch is repeated; its last answer is looked at.
@@ -274,18 +281,9 @@ public struct NetworkExport: Sendable {
         difference = value == exact ? difference : value.isFinite ? max(difference, abs(value - exact)) : .infinity
         largest = max(largest, abs(exact))
       }
-      let voxels = size / outputShape[1]
-      same += Self.equalClasses(Array(answer), expected, classes: outputShape[1], voxels: voxels)
-      count += voxels
+      overlap.add(Array(answer), expected, channels: outputShape[1])
     }
-    return (difference / max(largest, .leastNormalMagnitude), Float(same) / Float(max(1, count)))
-  }
-
-  private static func equalClasses(_ left: [Float], _ right: [Float], classes: Int, voxels: Int) -> Int {
-    func winner(_ logits: [Float], _ voxel: Int) -> Int {
-      (0..<classes).max { logits[$0 * voxels + voxel] < logits[$1 * voxels + voxel] } ?? 0
-    }
-    return (0..<voxels).count { winner(left, $0) == winner(right, $0) }
+    return (difference / max(largest, .leastNormalMagnitude), overlap.dice)
   }
 }
 

@@ -11,12 +11,17 @@ public struct StudentRecord: Sendable, Equatable {
 
   /// Throws `badInput` when the checkpoint is that of no student.
   public static func read(folder: String, fold: String, checkpoint: String) throws -> StudentRecord {
-    let path = Path.join(Path.join(folder, "fold_\(fold)"), checkpoint)
+    let foldFolder = Path.join(folder, "fold_\(fold)")
+    let path = Path.join(foldFolder, checkpoint)
     let arguments = try TorchCheckpoint.open(path).root["init_args"]
     guard let reduction = arguments?["feature_reduction_factor"]?.int else {
+      let what =
+        Path.isFile(Path.join(foldFolder, "distillation.json"))
+        ? "is a student whose stages were not narrowed by one factor"
+        : "is not the checkpoint of a distilled student"
       throw Failure(
-        .badInput, "is not the checkpoint of a distilled student: it names no feature_reduction_factor", file: path,
-        hint: "other models are exported with: microtome export -m \(folder)")
+        .badInput, "\(what): it names no feature_reduction_factor", file: path,
+        hint: "any model is exported with: microtome export -m \(folder) -f \(fold) -o EXPORTED")
     }
     return StudentRecord(reduction: reduction, strategy: arguments?["block_reduction_strategy"]?.string, path: path)
   }

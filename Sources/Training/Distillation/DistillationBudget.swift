@@ -81,7 +81,9 @@ public struct DistillationBudget: Sendable, Equatable, CustomStringConvertible {
         "no student fits the budget of \(self): the smallest (reduction \(high)) needs about "
           + "\(try cost(high).brief) \(quantity.rawValue)"
           + (quantity == .seconds ? ", and a tenth is kept for what surrounds the network" : ""),
-        hint: "allow more, or have fewer blocks with -bs reduce or --blocks")
+        hint: network.family == .plain
+          ? "allow more, or have fewer convolutions with --blocks"
+          : "allow more, or have fewer blocks with -bs reduce or --blocks")
     }
     // Costs fall with the reduction.
     var low = 1

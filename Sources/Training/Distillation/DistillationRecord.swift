@@ -42,6 +42,11 @@ struct DistillationRecord {
     self.json = json
   }
 
+  /// The channels of each stage of the student in a fold's folder; nil where there is none.
+  static func features(in folder: String) -> [Int]? {
+    (try? JSON.read(Path.join(folder, fileName)))?["features_per_stage"]?.ints
+  }
+
   /// What the run in a fold's folder began with; nil where there is none.
   static func beginning(in folder: String) -> DistillationOptions.Beginning? {
     guard let json = try? JSON.read(Path.join(folder, fileName)) else { return nil }
@@ -81,5 +86,24 @@ struct DistillationRecord {
           .usage, "holds a run with other parameters: \(list.joined(separator: "; "))", file: folder, hint: hint)
       }
     }
+  }
+}
+
+extension DistillationOptions {
+  /// What a checkpoint says of its student, under FastnnUNet's names. A reduction, or a block strategy, is given only
+  /// where it describes the student.
+  func checkpointArguments(teachers: Teachers?) -> JSONObject {
+    var arguments: JSONObject = ["alpha": .double(alpha), "temperature": .double(temperature)]
+    if design.widths == nil { arguments["feature_reduction_factor"] = .int(design.reduction) }
+    if design.blocks == nil { arguments["block_reduction_strategy"] = .string(design.strategy.rawValue) }
+    arguments["rotate_training_folds"] = .bool(training.foldRotation != nil)
+    arguments["rotate_folds_frequency"] = training.foldRotation.map(JSON.int) ?? .null
+    guard let teachers, needsTeachers else { return arguments }
+    // FastnnUNet has one teacher folder.
+    let paths = teachers.models.map { JSON.string($0.path) }
+    arguments["teacher_model_folder"] = paths.count == 1 ? paths[0] : .array(paths)
+    arguments["teacher_fold"] = .array(teachers.models.flatMap(\.folds).map { Int($0).map(JSON.int) ?? .string($0) })
+    arguments["teacher_checkpoint_name"] = .string(teachers.checkpoint)
+    return arguments
   }
 }

@@ -26,6 +26,20 @@ public struct StudentDesign: Sendable, Equatable {
   /// had.
   public func narrowed(_ width: Int) -> Int { min(width, max(width / max(1, reduction), Self.smallestWidth)) }
 
+  /// The design that gives a network's stages so many channels: with the least reduction that does, or stage by stage
+  /// where none does.
+  func having(features: [Int], of network: UNetConfiguration) -> StudentDesign {
+    var design = self
+    let reductions = 1...max(1, network.features.max() ?? 1)
+    let fitting = reductions.first { reduction in
+      design.reduction = reduction
+      return network.features.map(design.narrowed) == features
+    }
+    design.reduction = fitting ?? reduction
+    design.widths = fitting == nil ? features : nil
+    return design
+  }
+
   /// A network with the student's channels and blocks.
   ///
   /// Throws `usage` when per-stage choices do not fit the network, or a block strategy is asked of a plain one.

@@ -29,7 +29,8 @@ extension Trainer {
   public func save(as name: String, rate: Double) throws {
     let origin = TrainingCheckpoint.Origin(
       plans: task.plans.json, dataset: task.dataset.json, configuration: task.configuration.name, fold: fold,
-      rule: task.variant.rule(rate: task.variant.rate), normFollowsActivation: task.network.activationFirst)
+      rule: task.variant.rule(rate: task.variant.rate), normFollowsActivation: task.network.activationFirst,
+      arguments: arguments)
     do {
       try checkpoint().write(to: Path.join(folder, name), graph: task.graph, origin: origin, rate: rate)
     } catch var failure as Failure where failure.kind == .cannotWrite {

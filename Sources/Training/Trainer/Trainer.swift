@@ -25,6 +25,8 @@ public final class Trainer {
   let report: (TrainingEvent) -> Void
   /// What guides the training beside the labels.
   var guidance: (any TrainingGuidance)?
+  /// See `TrainingCheckpoint.Origin`.
+  var arguments: JSONObject = [:]
   /// See `BatchOrder.pool`.
   var pool: Int?
   private let lossRule: SegmentationLoss

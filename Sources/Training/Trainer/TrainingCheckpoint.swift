@@ -45,6 +45,8 @@ public struct TrainingCheckpoint: Sendable {
     /// Its rate is that of the first epoch.
     public var rule: GradientDescent
     public var normFollowsActivation: Bool
+    /// More entries of `init_args`, which nnU-Net passes over.
+    public var arguments: JSONObject = [:]
   }
 
   /// Writes it as nnU-Net does. Throws `cannotWrite`; the previous file then stays.
@@ -52,6 +54,10 @@ public struct TrainingCheckpoint: Sendable {
     let names = try ParameterAliases.stateDictionary(
       parameters, of: graph, normFollowsActivation: origin.normFollowsActivation)
     let fold = Int(origin.fold).map { PickleValue.int($0) } ?? .string(origin.fold)
+    let arguments: [(String, PickleValue)] = [
+      ("plans", PickleValue(origin.plans)), ("configuration", .string(origin.configuration)), ("fold", fold),
+      ("dataset_json", PickleValue(origin.dataset)), ("device", .string("cpu")),
+    ]
     var entries: [(String, PickleValue)] = [
       ("network_weights", .dictionary(PickleDictionary(names.map { ($0.name, .tensor($0.tensor)) }))),
       ("optimizer_state", try optimizer.pickled(of: graph, rule: origin.rule, rate: rate)),
@@ -62,10 +68,7 @@ public struct TrainingCheckpoint: Sendable {
       (
         "init_args",
         .dictionary(
-          PickleDictionary([
-            ("plans", PickleValue(origin.plans)), ("configuration", .string(origin.configuration)), ("fold", fold),
-            ("dataset_json", PickleValue(origin.dataset)), ("device", .string("cpu")),
-          ]))
+          PickleDictionary(arguments + origin.arguments.members.map { ($0.key, PickleValue($0.value)) }))
       ),
       ("trainer_name", .string(trainerName)),
       ("inference_allowed_mirroring_axes", mirrorAxes.map { .tuple($0.map(PickleValue.int)) } ?? .none),

@@ -20,6 +20,8 @@ public struct TrainingRun: Sendable {
   let previous: PreviousSegmentations?
   /// What guides the training beside the labels.
   var guidance: Shared<(any TrainingGuidance)?> = Shared(nil)
+  /// What checkpoints say about the training beside what nnU-Net's do.
+  var arguments: JSONObject = [:]
   /// Parameters that a new training begins with instead of random ones.
   var inherited: @Sendable () throws -> [String: Tensor] = { [:] }
 
@@ -208,6 +210,7 @@ public struct TrainingRun: Sendable {
       task: task, length: length, network: network, folder: foldFolder, fold: options.fold, checkpoint: checkpoint,
       seed: seed, writesCheckpoints: !options.disablesCheckpoints, report: report)
     trainer.guidance = guidance.value
+    trainer.arguments = arguments
     trainer.pool = options.batchPool
     try announce(engine, network, trainer, length, seed: seed, report)
     repeat {
