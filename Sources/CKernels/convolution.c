@@ -1,17 +1,23 @@
 #include "kernels_convolution.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "dispatch.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 // Functions that take or return vectors are all inlined, so that how they would be passed does not matter.
 #pragma clang diagnostic ignored "-Wpsabi"
 
 typedef float mt_vector __attribute__((vector_size(64)));
+typedef uint32_t mt_words __attribute__((vector_size(64)));
+typedef uint16_t mt_halves __attribute__((vector_size(32)));
 
 // How many input blocks, or channels of an image, may meet places of a kernel.
 enum { mt_most_places = MT_MOST_PLACES };
-// Values of one row that a product takes before it goes on to the next row.
+// Weights of one row, in units of 4 bytes, that a product takes before it goes on to the next row.
 enum { mt_values_at_once = 288 };
 // More rows than any product takes at once.
 enum { mt_slack = 32 };
@@ -26,12 +32,29 @@ typedef struct mt_places {
 // Where the tiles of one item lie.
 typedef struct mt_region {
   size_t z, slices, y, tile_rows, tile_columns;
+  int goes_to_memory;
 } mt_region;
+
+// How many values of a sum are multiplied at once.
+static size_t mt_step_of(const mt_convolution *c) { return c->is_bf16 ? 2 : 1; }
 
 static size_t mt_blocks_of(const mt_convolution *c) {
   size_t blocks = 0;
   for (size_t i = 0; i < c->input_count; i++) blocks += (c->inputs[i].channels + mt_lanes - 1) / mt_lanes;
   return blocks;
+}
+
+// Whether a result is more than a core's cache keeps until it is read. It is then written past the caches, which would
+// otherwise read each line before it is overwritten.
+static int mt_goes_to_memory(const mt_convolution *c) {
+  return c->output_blocks * c->output_size[0] * c->output_size[1] * c->output_size[2] * mt_lanes * sizeof(float) > 1 << 20;
+}
+
+// What was written past the caches comes before whatever tells others that it is there.
+static void mt_order_memory(void) {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 // Rows of 16 floats for `rows` rows and what a product reads beyond, not a multiple of 4096 bytes: many rows that share one
@@ -41,7 +64,11 @@ static size_t mt_row_slots_for(size_t rows) {
   return slots + (64 + 5 - slots % 64) % 64;
 }
 
-// How Winograd's method cuts a convolution into items, and where things lie in its scratch memory, in floats.
+// The points of Winograd's method for 4 results, besides 0 and infinity: one over the square root of 2 and the square root
+// of 2, and their negatives. With 1 and 2, as usual, rounding is twice as large.
+static const float mt_inner_point = 0.70710678118654752440, mt_outer_point = 1.41421356237309504880;
+
+// How Winograd's method cuts a convolution into items, and where things lie in its scratch memory, in values.
 typedef struct mt_tiling {
   // Items side by side along Y.
   size_t strips;
@@ -70,7 +97,7 @@ typedef struct mt_phases {
   // Phases along each axis, and what each of them holds.
   size_t count[3], size[3];
   size_t blocks;
-  // In floats, of all phases, and what the products of one block take.
+  // Of all phases, and what the products of one block take.
   size_t values, product_stride;
 } mt_phases;
 
@@ -98,20 +125,20 @@ size_t mt_convolution_scratch(const mt_convolution *c) {
   if (c->tile > 0) {
     mt_tiling tiling = mt_tiling_of(c);
     size_t points = (c->tile + 2) * (c->tile + 2);
-    return tiling.padded + points * (tiling.point_stride + tiling.product_stride);
+    return tiling.padded + points * (tiling.product_stride + tiling.point_stride / mt_step_of(c));
   }
   mt_phases phases = mt_phases_of(c);
-  return phases.values + 2 * phases.product_stride;
+  return 2 * phases.product_stride + phases.values / mt_step_of(c);
 }
 
-// G for 2 results with the points 0, 1, -1 and infinity, and for 4 with 2 and -2 besides.
+// G for 2 results with the points 0, 1, -1 and infinity, and for 4 with those of above.
 static const double mt_two_results[4][3] = {{1, 0, 0}, {1. / 2, 1. / 2, 1. / 2}, {1. / 2, -1. / 2, 1. / 2}, {0, 0, 1}};
 static const double mt_four_results[6][3] = {
-    {1. / 4, 0, 0},
-    {-1. / 6, -1. / 6, -1. / 6},
-    {-1. / 6, 1. / 6, -1. / 6},
-    {1. / 24, 1. / 12, 1. / 6},
-    {1. / 24, -1. / 12, 1. / 6},
+    {1, 0, 0},
+    {-2. / 3, -M_SQRT2 / 3, -1. / 3},
+    {-2. / 3, M_SQRT2 / 3, -1. / 3},
+    {1. / 6, M_SQRT2 / 6, 1. / 3},
+    {1. / 6, -M_SQRT2 / 6, 1. / 3},
     {0, 0, 1}};
 
 MT_MULTIVERSION
@@ -148,10 +175,22 @@ void mt_tile_weights(
   }
 }
 
+MT_MULTIVERSION
+void mt_pair_rows(const float *rows, size_t count, uint16_t *pairs) {
+  for (size_t i = 0; i < count / 2 * 2 * mt_lanes; i++) {
+    uint32_t bits;
+    memcpy(&bits, rows + i, sizeof(bits));
+    size_t row = i / mt_lanes;
+    // To the nearest, and to the even one of two.
+    pairs[(row / 2 * mt_lanes + i % mt_lanes) * 2 + row % 2] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  }
+}
+
 size_t mt_enlargement_items(const mt_convolution *c) { return c->input_size[0] * c->input_size[1]; }
 
 size_t mt_enlargement_scratch(const mt_convolution *c) {
-  return (mt_blocks_of(c) + 2) * mt_row_slots_for(c->input_size[2]) * mt_lanes;
+  size_t row = mt_row_slots_for(c->input_size[2]) * mt_lanes;
+  return 2 * row + mt_blocks_of(c) * row / mt_step_of(c);
 }
 
 #if defined(__x86_64__)
@@ -162,6 +201,19 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 28
 #define MT_NARROW 14
 #define MT_BLOCKS 2
+#define MT_STEP 1
+#include "convolution_kernels.h"
+#pragma clang attribute pop
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512bf16,avx512f,avx512dq,avx512vl,avx512bw,avx512cd,fma,avx2,bmi,bmi2"), min_vector_width(512))), \
+    apply_to = function)
+#define MT_FOR(name) mt_bf16_##name
+#define MT_WIDE 28
+#define MT_NARROW 14
+#define MT_BLOCKS 2
+#define MT_STEP 2
+#define MT_BF16_UNIT 1
 #include "convolution_kernels.h"
 #pragma clang attribute pop
 
@@ -170,6 +222,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 6
 #define MT_NARROW 3
 #define MT_BLOCKS 1
+#define MT_STEP 1
 #include "convolution_kernels.h"
 #pragma clang attribute pop
 #endif
@@ -179,6 +232,16 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 6
 #define MT_NARROW 3
 #define MT_BLOCKS 1
+#define MT_STEP 1
+#include "convolution_kernels.h"
+
+// bfloat16 for processors that do not multiply it, so that what it answers can be tried out everywhere.
+#define MT_FOR(name) mt_plain_bf16_##name
+#define MT_WIDE 6
+#define MT_NARROW 3
+#define MT_BLOCKS 1
+#define MT_STEP 2
+#define MT_BF16_UNIT 0
 #include "convolution_kernels.h"
 
 mt_level mt_level_of_processor(void) {
@@ -208,6 +271,14 @@ int mt_convolution_is_fast(void) {
 #endif
 }
 
+int mt_convolution_has_bf16(void) {
+#if defined(__x86_64__)
+  return mt_level_of_processor() == mt_level_avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return 0;
+#endif
+}
+
 #if defined(__x86_64__)
 #define MT_DISPATCH(name, ...)                                                  \
   switch (mt_level_in_use()) {                                                  \
@@ -215,15 +286,30 @@ int mt_convolution_is_fast(void) {
     case mt_level_avx2: mt_avx2_##name(__VA_ARGS__); return;                    \
     case mt_level_plain: mt_plain_##name(__VA_ARGS__); return;                  \
   }
+#define MT_DISPATCH_BF16(name, ...)                                            \
+  if (mt_convolution_has_bf16() && mt_most == mt_level_avx512) {                \
+    mt_bf16_##name(__VA_ARGS__);                                                \
+  } else {                                                                      \
+    mt_plain_bf16_##name(__VA_ARGS__);                                          \
+  }
 #else
 #define MT_DISPATCH(name, ...) mt_plain_##name(__VA_ARGS__)
+#define MT_DISPATCH_BF16(name, ...) mt_plain_bf16_##name(__VA_ARGS__)
 #endif
 
 void mt_convolution_run(const mt_convolution *c, size_t item, float *scratch) {
+  if (c->is_bf16) {
+    MT_DISPATCH_BF16(convolution_run, c, item, scratch);
+    return;
+  }
   MT_DISPATCH(convolution_run, c, item, scratch);
 }
 
 void mt_enlargement_run(const mt_convolution *c, size_t item, float *scratch) {
+  if (c->is_bf16) {
+    MT_DISPATCH_BF16(enlargement_run, c, item, scratch);
+    return;
+  }
   MT_DISPATCH(enlargement_run, c, item, scratch);
 }
 

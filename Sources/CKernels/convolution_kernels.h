@@ -3,6 +3,8 @@
 //   MT_WIDE       rows of a product that fit into registers for one block of 16 columns
 //   MT_NARROW     the same for two blocks
 //   MT_BLOCKS     whether two blocks at once are worth while: 2 or 1
+//   MT_STEP       how many values of a sum are multiplied at once: 1 float, or 2 bfloat16
+//   MT_BF16_UNIT  with MT_STEP 2, whether the processor multiplies bfloat16: 1 or 0
 
 #define MT_INLINE static inline __attribute__((always_inline))
 #define MT_UNROLL _Pragma("clang loop unroll(full)")
@@ -11,6 +13,41 @@ MT_INLINE mt_vector MT_FOR(load)(const float *from) { return *(const mt_vector *
 MT_INLINE void MT_FOR(store)(float *to, mt_vector value) { *(mt_vector *)to = value; }
 #define LOAD MT_FOR(load)
 #define STORE MT_FOR(store)
+
+// What products multiply.
+#if MT_STEP == 2
+typedef uint16_t MT_FOR(point);
+#else
+typedef float MT_FOR(point);
+#endif
+
+MT_INLINE void MT_FOR(store_points)(MT_FOR(point) *to, mt_vector value) {
+#if MT_STEP == 1
+  STORE(to, value);
+#elif MT_BF16_UNIT
+  *(__m256bh *)to = _mm512_cvtneps_pbh((__m512)value);
+#else
+  mt_words bits = (mt_words)value;
+  bits += 0x7fff + (bits >> 16 & 1);
+  *(mt_halves *)to = __builtin_convertvector(bits >> 16, mt_halves);
+#endif
+}
+
+// sums + the products of MT_STEP values and as many rows of weights.
+MT_INLINE mt_vector MT_FOR(multiply_add)(mt_vector sums, mt_vector weights, const MT_FOR(point) *values) {
+#if MT_STEP == 1
+  return sums + weights * *values;
+#else
+  uint32_t pair = *(const uint32_t *)values;
+#if MT_BF16_UNIT
+  return (mt_vector)_mm512_dpbf16_ps((__m512)sums, (__m512bh)weights, (__m512bh)_mm512_set1_epi32((int)pair));
+#else
+  mt_words both = (mt_words)weights, values_of_both = (mt_words){0} + pair;
+  sums += (mt_vector)(both & 0xffff0000) * (mt_vector)(values_of_both & 0xffff0000);
+  return sums + (mt_vector)(both << 16) * (mt_vector)(values_of_both << 16);
+#endif
+#endif
+}
 
 // What a reader sees of one block: features are seen through these where they are loaded.
 typedef struct MT_FOR(view) {
@@ -44,6 +81,24 @@ MT_INLINE void MT_FOR(copy)(const float *from, size_t count, const MT_FOR(view) 
 
 MT_INLINE void MT_FOR(clear)(size_t count, float *to) {
   for (size_t i = 0; i < count; i++) STORE(to + i * mt_lanes, (mt_vector){0});
+}
+
+MT_INLINE void MT_FOR(clear_points)(size_t count, MT_FOR(point) *to) {
+  memset(to, 0, count * mt_lanes * sizeof(*to));
+}
+
+// As `copy`, every `stride`-th voxel, for a product.
+MT_INLINE void MT_FOR(copy_points)(
+    const float *from, size_t stride, size_t count, const MT_FOR(view) * view, MT_FOR(point) *to) {
+  if (view->is_plain) {
+    for (size_t i = 0; i < count; i++, from += stride * mt_lanes) {
+      MT_FOR(store_points)(to + i * mt_lanes, LOAD(from));
+    }
+  } else {
+    for (size_t i = 0; i < count; i++, from += stride * mt_lanes) {
+      MT_FOR(store_points)(to + i * mt_lanes, MT_FOR(seen)(LOAD(from), view));
+    }
+  }
 }
 
 // MARK: Statistics
@@ -87,7 +142,9 @@ MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(
 #include "convolution_products.h"
 #include "convolution_tiles.h"
 #include "convolution_rows.h"
+#if MT_STEP == 1
 #include "convolution_features.h"
+#endif
 
 #undef LOAD
 #undef STORE
@@ -99,3 +156,5 @@ MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(
 #undef MT_WIDE
 #undef MT_NARROW
 #undef MT_BLOCKS
+#undef MT_STEP
+#undef MT_BF16_UNIT

@@ -2,28 +2,25 @@
 
 // One line of a phase: every `stride`-th voxel from `x` on, `count` of them, zero where there is no input.
 static void MT_FOR(pick)(
-    const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, const MT_FOR(view) * view, float *to) {
+    const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, const MT_FOR(view) * view,
+    MT_FOR(point) *to) {
   size_t i = 0;
-  for (; i < count && x < 0; i++, x += (ptrdiff_t)stride) STORE(to + i * mt_lanes, (mt_vector){0});
+  for (; i < count && x < 0; i++, x += (ptrdiff_t)stride) MT_FOR(clear_points)(1, to + i * mt_lanes);
   size_t seen = x < width ? ((size_t)(width - x) + stride - 1) / stride : 0;
   size_t end = count - i < seen ? count : i + seen;
-  const float *from = line + x * mt_lanes;
-  if (view->is_plain) {
-    for (; i < end; i++, from += stride * mt_lanes) STORE(to + i * mt_lanes, LOAD(from));
-  } else {
-    for (; i < end; i++, from += stride * mt_lanes) STORE(to + i * mt_lanes, MT_FOR(seen)(LOAD(from), view));
-  }
-  MT_FOR(clear)(count - i, to + i * mt_lanes);
+  MT_FOR(copy_points)(line + x * mt_lanes, stride, end - i, view, to + i * mt_lanes);
+  MT_FOR(clear_points)(count - end, to + end * mt_lanes);
 }
 
 // As `pick`, from a line of an image.
-static void MT_FOR(pick_image)(const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, float *to) {
+static void MT_FOR(pick_image)(
+    const float *line, ptrdiff_t width, ptrdiff_t x, size_t stride, size_t count, MT_FOR(point) *to) {
   for (size_t i = 0; i < count; i++, x += (ptrdiff_t)stride) to[i] = x >= 0 && x < width ? line[x] : 0;
 }
 
 // What an item takes in, padded with zeros and sorted by phase: voxels that lie a whole number of strides apart along every
 // axis, so that what one place of the kernel meets lies in a row. (phases, blocks or channels, Z, Y, X)
-static void MT_FOR(sort)(const mt_convolution *c, const mt_phases *phases, size_t z, size_t y, float *to) {
+static void MT_FOR(sort)(const mt_convolution *c, const mt_phases *phases, size_t z, size_t y, MT_FOR(point) *to) {
   const int is_image = c->image_channels > 0;
   const size_t row = phases->size[2] * (is_image ? 1 : mt_lanes);
   const size_t pitch = c->input_size[2] * (is_image ? 1 : mt_lanes), sources = is_image ? 1 : c->input_count;
@@ -42,7 +39,7 @@ static void MT_FOR(sort)(const mt_convolution *c, const mt_phases *phases, size_
                 ptrdiff_t from_y = (ptrdiff_t)((y + iy) * c->stride[1] + py) - (ptrdiff_t)c->padding[1];
                 if (from_z < 0 || from_z >= (ptrdiff_t)c->input_size[0] || from_y < 0
                     || from_y >= (ptrdiff_t)c->input_size[1]) {
-                  memset(to, 0, row * sizeof(float));
+                  memset(to, 0, row * sizeof(*to));
                   continue;
                 }
                 const float *line =
@@ -70,12 +67,13 @@ static void MT_FOR(run_rows)(const mt_convolution *c, size_t item, float *scratc
   const size_t lines = c->output_size[1] - y < c->item_rows ? c->output_size[1] - y : c->item_rows;
   const size_t width = c->output_size[2], voxels = c->output_size[0] * c->output_size[1] * width;
   const int is_image = c->image_channels > 0;
-  float *products = scratch + phases.values;
-  MT_FOR(sort)(c, &phases, z, y, scratch);
+  float *products = scratch;
+  MT_FOR(point) *sorted = (MT_FOR(point) *)(scratch + 2 * phases.product_stride);
+  MT_FOR(sort)(c, &phases, z, y, sorted);
   mt_places places;
   places.count = 0;
   const size_t in_block = phases.size[0] * phases.size[1] * phases.size[2] * (is_image ? 1 : mt_lanes);
-  size_t channels = c->image_channels;
+  size_t values = c->image_channels;
   for (size_t kz = 0; kz < c->kernel[0]; kz++) {
     for (size_t ky = 0; ky < c->kernel[1]; ky++) {
       for (size_t kx = 0; kx < c->kernel[2]; kx++) {
@@ -83,23 +81,24 @@ static void MT_FOR(run_rows)(const mt_convolution *c, size_t item, float *scratc
         size_t row = (kz / c->stride[0] * phases.size[1] + ky / c->stride[1]) * phases.size[2] + kx / c->stride[2];
         size_t offset = phase * phases.blocks * in_block + row * (is_image ? 1 : mt_lanes);
         if (is_image) {
-          for (size_t i = 0; i < channels; i++) {
+          for (size_t i = 0; i < values; i++) {
             places.lanes[places.count] = 1;
             places.offsets[places.count++] = (uint32_t)(offset + i * in_block);
           }
         } else {
-          channels = MT_FOR(add_places)(c, offset, in_block, &places);
+          values = MT_FOR(add_places)(c, offset, in_block, &places);
         }
       }
     }
   }
   // Rows between the lines and slices of the result are computed too, and left out.
   const size_t rows = ((slices - 1) * phases.size[1] + lines - 1) * phases.size[2] + width;
-  const size_t block_weights = c->kernel[0] * c->kernel[1] * c->kernel[2] * channels * mt_lanes;
+  const size_t block_weights = c->kernel[0] * c->kernel[1] * c->kernel[2] * values * mt_lanes;
+  const MT_FOR(point) *weights = c->weights;
   for (size_t block = 0; block < c->output_blocks; block += MT_BLOCKS) {
     size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
     MT_FOR(product)
-    (scratch, &places, c->weights + block * block_weights, block_weights,
+    (sorted, &places, weights + block * block_weights, block_weights,
      c->bias == NULL ? NULL : c->bias + block * mt_lanes, products, phases.product_stride, rows, pair, is_image);
     for (size_t i = 0; i < pair; i++) {
       MT_FOR(moments) moments = {0};
@@ -127,25 +126,26 @@ static void MT_FOR(enlargement_run)(const mt_convolution *c, size_t item, float 
   const size_t row_slots = mt_row_slots_for(width);
   mt_places places;
   places.count = 0;
-  const size_t channels = MT_FOR(add_places)(c, 0, row_slots * mt_lanes, &places);
-  float *to = scratch, *products = scratch + places.count * row_slots * mt_lanes;
+  const size_t values = MT_FOR(add_places)(c, 0, row_slots * mt_lanes, &places);
+  float *products = scratch;
+  MT_FOR(point) *row = (MT_FOR(point) *)(scratch + 2 * row_slots * mt_lanes), *to = row;
   for (size_t i = 0; i < c->input_count; i++) {
     for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, to += row_slots * mt_lanes) {
       MT_FOR(view) view = MT_FOR(view_of)(&c->inputs[i], block);
-      MT_FOR(copy)
-      (c->inputs[i].values + ((block * c->input_size[0] + z) * c->input_size[1] + y) * width * mt_lanes, width, &view,
+      MT_FOR(copy_points)
+      (c->inputs[i].values + ((block * c->input_size[0] + z) * c->input_size[1] + y) * width * mt_lanes, 1, width, &view,
        to);
     }
   }
-  const size_t block_weights = channels * mt_lanes;
-  const float *weights = c->weights;
+  const size_t block_weights = values * mt_lanes;
+  const MT_FOR(point) *weights = c->weights;
   for (size_t kz = 0; kz < c->kernel[0]; kz++) {
     for (size_t ky = 0; ky < c->kernel[1]; ky++) {
       for (size_t kx = 0; kx < c->kernel[2]; kx++, weights += c->output_blocks * block_weights) {
         for (size_t block = 0; block < c->output_blocks; block += MT_BLOCKS) {
           size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
           MT_FOR(product)
-          (scratch, &places, weights + block * block_weights, block_weights,
+          (row, &places, weights + block * block_weights, block_weights,
            c->bias == NULL ? NULL : c->bias + block * mt_lanes, products, row_slots * mt_lanes, width, pair, 0);
           for (size_t i = 0; i < pair; i++) {
             const float *from = products + i * row_slots * mt_lanes;

@@ -8,14 +8,15 @@ MT_INLINE void MT_FOR(spread)(const mt_vector *d, size_t s, mt_vector *o, const 
     o[2 * s] = d[2 * s] - d[s];
     o[3 * s] = d[s] - d[3 * s];
   } else {
-    mt_vector even = d[4 * s] - 4 * d[2 * s], odd = d[3 * s] - 4 * d[s];
-    mt_vector even2 = d[4 * s] - d[2 * s], odd2 = 2 * (d[3 * s] - d[s]);
-    mt_vector first = 4 * d[0] - 5 * d[2 * s] + d[4 * s], last = 4 * d[s] - 5 * d[3 * s] + d[5 * s];
+    const float p = mt_inner_point, q = mt_outer_point;
+    mt_vector even = d[4 * s] - 2 * d[2 * s], odd = d[3 * s] - 2 * d[s];
+    mt_vector even2 = d[4 * s] - 0.5f * d[2 * s], odd2 = d[3 * s] - 0.5f * d[s];
+    mt_vector first = d[4 * s] - 2.5f * d[2 * s] + d[0], last = d[5 * s] - 2.5f * d[3 * s] + d[s];
     o[0] = first;
-    o[s] = even + odd;
-    o[2 * s] = even - odd;
-    o[3 * s] = even2 + odd2;
-    o[4 * s] = even2 - odd2;
+    o[s] = even + p * odd;
+    o[2 * s] = even - p * odd;
+    o[3 * s] = even2 + q * odd2;
+    o[4 * s] = even2 - q * odd2;
     o[5 * s] = last;
   }
 }
@@ -28,15 +29,16 @@ MT_INLINE void MT_FOR(collect)(const mt_vector *m, size_t from, mt_vector *o, si
     mt_vector sum = m[from] + m[2 * from], difference = m[from] - m[2 * from];
     mt_vector sum2 = m[3 * from] + m[4 * from], difference2 = m[3 * from] - m[4 * from];
     o[0] = m[0] + sum + sum2;
-    o[to] = difference + 2 * difference2;
-    o[2 * to] = sum + 4 * sum2;
-    o[3 * to] = difference + 8 * difference2 + m[5 * from];
+    const float p = mt_inner_point, q = mt_outer_point;
+    o[to] = p * difference + q * difference2;
+    o[2 * to] = 0.5f * sum + 2 * sum2;
+    o[3 * to] = 0.5f * p * difference + (2 * q * difference2 + m[5 * from]);
   }
 }
 
-// Tiles of padded rows, `columns` wide, to points `stride` floats apart.
+// Tiles of padded rows, `columns` wide, to points `stride` apart.
 MT_INLINE void MT_FOR(spread_tiles)(
-    const float *rows, size_t columns, size_t tile_rows, size_t tile_columns, float *points, size_t stride,
+    const float *rows, size_t columns, size_t tile_rows, size_t tile_columns, MT_FOR(point) *points, size_t stride,
     const size_t tile) {
   const size_t n = tile + 2;
   for (size_t row = 0; row < tile_rows; row++) {
@@ -48,7 +50,7 @@ MT_INLINE void MT_FOR(spread_tiles)(
       }
       MT_UNROLL for (size_t j = 0; j < n; j++) MT_FOR(spread)(a + j, n, b + j, tile);
       MT_UNROLL for (size_t i = 0; i < n; i++) MT_FOR(spread)(b + i * n, 1, a + i * n, tile);
-      MT_UNROLL for (size_t i = 0; i < n * n; i++) STORE(points + i * stride, a[i]);
+      MT_UNROLL for (size_t i = 0; i < n * n; i++) MT_FOR(store_points)(points + i * stride, a[i]);
     }
   }
 }
@@ -73,11 +75,11 @@ MT_INLINE void MT_FOR(collect_tiles)(
         if (moments->count == 0) moments->center = a[0] + bias;
         moments->count += rows * columns;
         mt_vector sum = {0}, squares = {0};
-        if (rows == tile && columns == tile) {
+        if (rows == tile && columns == tile && region->goes_to_memory) {
           MT_UNROLL for (size_t i = 0; i < tile; i++) {
             MT_UNROLL for (size_t j = 0; j < tile; j++) {
               mt_vector value = a[i * tile + j] + bias;
-              STORE(to + (i * width + j) * mt_lanes, value);
+              __builtin_nontemporal_store(value, (mt_vector *)(to + (i * width + j) * mt_lanes));
               MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
@@ -99,7 +101,8 @@ MT_INLINE void MT_FOR(collect_tiles)(
 
 #define MT_TILES(tile)                                                                                              \
   static __attribute__((noinline)) void MT_FOR(spread_tiles_##tile)(                                                \
-      const float *rows, size_t columns, size_t tile_rows, size_t tile_columns, float *points, size_t stride) {     \
+      const float *rows, size_t columns, size_t tile_rows, size_t tile_columns, MT_FOR(point) *points,              \
+      size_t stride) {                                                                                              \
     MT_FOR(spread_tiles)(rows, columns, tile_rows, tile_columns, points, stride, tile);                             \
   }                                                                                                                 \
   static __attribute__((noinline)) void MT_FOR(collect_tiles_##tile)(                                               \
@@ -137,12 +140,14 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
   mt_region region = {
       .z = item / tiling.strips * c->item_slices,
       .y = item % tiling.strips * c->item_rows * tile,
-      .tile_columns = tiling.tile_columns};
+      .tile_columns = tiling.tile_columns,
+      .goes_to_memory = mt_goes_to_memory(c)};
   region.slices = c->output_size[0] - region.z < c->item_slices ? c->output_size[0] - region.z : c->item_slices;
   size_t tile_rows_left = (c->output_size[1] - region.y + tile - 1) / tile;
   region.tile_rows = tile_rows_left < c->item_rows ? tile_rows_left : c->item_rows;
   const size_t in_slice = region.tile_rows * region.tile_columns, rows = region.slices * in_slice;
-  float *padded = scratch, *spread = padded + tiling.padded, *products = spread + points * tiling.point_stride;
+  float *padded = scratch, *products = padded + tiling.padded;
+  MT_FOR(point) *spread = (MT_FOR(point) *)(products + points * tiling.product_stride);
   size_t place = 0;
   for (size_t i = 0; i < c->input_count; i++) {
     for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, place++) {
@@ -150,7 +155,7 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
         MT_FOR(pad_rows)
         (c, &c->inputs[i], block, (ptrdiff_t)(region.z + slice) - (ptrdiff_t)c->padding[0], (ptrdiff_t)region.y - 1,
          region.tile_rows * tile + 2, tiling.padded_columns, padded);
-        float *to = spread + place * tiling.block_stride + slice * in_slice * mt_lanes;
+        MT_FOR(point) *to = spread + place * tiling.block_stride + slice * in_slice * mt_lanes;
         (tile == 2 ? MT_FOR(spread_tiles_2) : MT_FOR(spread_tiles_4))(
             padded, tiling.padded_columns, region.tile_rows, region.tile_columns, to, tiling.point_stride);
       }
@@ -158,16 +163,17 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
   }
   mt_places places;
   places.count = 0;
-  size_t channels = 0;
+  size_t values = 0;
   for (size_t slice = 0; slice < c->kernel[0]; slice++) {
-    channels = MT_FOR(add_places)(c, slice * in_slice * mt_lanes, tiling.block_stride, &places);
+    values = MT_FOR(add_places)(c, slice * in_slice * mt_lanes, tiling.block_stride, &places);
   }
-  const size_t block_weights = c->kernel[0] * channels * mt_lanes;
+  const size_t block_weights = c->kernel[0] * values * mt_lanes;
+  const MT_FOR(point) *weights = c->weights;
   for (size_t block = 0; block < c->output_blocks; block += MT_BLOCKS) {
     size_t pair = c->output_blocks - block < MT_BLOCKS ? 1 : MT_BLOCKS;
     for (size_t point = 0; point < points; point++) {
       MT_FOR(product)
-      (spread + point * tiling.point_stride, &places, c->weights + (point * c->output_blocks + block) * block_weights,
+      (spread + point * tiling.point_stride, &places, weights + (point * c->output_blocks + block) * block_weights,
        block_weights, NULL, products + point * tiling.product_stride, tiling.product_stride / 2, rows, pair, 0);
     }
     for (size_t i = 0; i < pair; i++) {
@@ -178,4 +184,5 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
       MT_FOR(write_moments)(&moments, c->statistics + (item * c->output_blocks + block + i) * 4 * mt_lanes);
     }
   }
+  if (region.goes_to_memory) mt_order_memory();
 }

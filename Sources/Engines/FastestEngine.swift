@@ -13,15 +13,16 @@ struct FastestEngine: ModelFileEngine {
     return others.contains("CPU") ? others : ["CPU"] + others
   }
 
-  /// What the native engine is to do; nil when a library that multiplies in fewer bits is faster. Fewer bits that the
-  /// processor would have to imitate save no time.
+  /// What the native engine is to do; nil when a library is faster, as one that multiplies whole matrices at once. Fewer
+  /// bits that the processor would have to imitate save no time.
   private static func nativeOptions(_ options: CompileOptions) -> CompileOptions? {
     guard options.device == "CPU", NativeEngine.isFast else { return nil }
     var native = options
-    native.precision = .fp32
-    return switch options.precision {
-    case .auto: Processor.current.imitates(.bf16) ? native : nil
-    case let asked: asked == .fp32 || Processor.current.imitates(asked) ? native : nil
+    if Processor.current.imitates(options.precision) { native.precision = .fp32 }
+    return switch native.precision {
+    case .fp32: native
+    case .fp16: nil
+    case .auto, .bf16: Processor.current.multipliesMatrices ? nil : native
     }
   }
 
@@ -46,7 +47,7 @@ struct FastestEngine: ModelFileEngine {
     } catch {
       // Without a library, what the native engine has to say is what matters.
       if let refusal { throw refusal }
-      guard options.device == "CPU", [.auto, .fp32].contains(options.precision) else { throw error }
+      guard options.device == "CPU", options.precision != .fp16 else { throw error }
       return try NativeEngine().compile(network, inputShape: inputShape, options: options)
     }
     return try library.compile(network, inputShape: inputShape, options: options)

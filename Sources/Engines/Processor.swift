@@ -34,6 +34,9 @@ struct Processor: Sendable {
   var hasNativeBF16: Bool { !features.isDisjoint(with: ["amx_bf16", "avx512_bf16"]) }
   private var hasNativeFP16: Bool { !features.isDisjoint(with: ["amx_fp16", "avx512_fp16"]) }
 
+  /// Whether it multiplies small matrices of bfloat16 at once, many times faster than vectors.
+  var multipliesMatrices: Bool { features.contains("amx_bf16") }
+
   /// Whether it would have to imitate such arithmetic with other instructions.
   func imitates(_ precision: Precision) -> Bool {
     switch precision {

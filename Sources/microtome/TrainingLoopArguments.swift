@@ -18,7 +18,10 @@ struct TrainingLoopArguments: ParsableArguments {
   var seed: UInt64?
 
   @Option(name: .customLong("loader-threads"), help: "Threads that prepare batches. (default: all cores)")
-  var workers = Int(Environment["nnUNet_n_proc_DA"] ?? "").flatMap { $0 > 0 ? $0 : nil }
+  var namedWorkers: Int?
+
+  /// As named, else by the variable of nnU-Net; nil for all cores.
+  var workers: Int? { namedWorkers ?? Int(Environment["nnUNet_n_proc_DA"] ?? "").flatMap { $0 > 0 ? $0 : nil } }
 
   @Option(help: "The engine that trains; 'microtome engines' lists them.")
   var engine: String?

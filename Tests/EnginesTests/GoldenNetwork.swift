@@ -60,8 +60,11 @@ func formulaWeights(_ graph: Graph) throws -> [String: Tensor] {
 }
 
 /// One pass through `engine` with the golden files' input, cos(0.5 n) for the n-th element.
-func run(_ network: Network, inputShape: [Int], on engine: any Engine) throws -> (shape: [Int], values: [Float]) {
-  let compiled = try engine.compile(network, inputShape: inputShape, options: CompileOptions(precision: .fp32))
+func run(
+  _ network: Network, inputShape: [Int], on engine: any Engine, precision: Precision = .fp32
+) throws -> (shape: [Int], values: [Float]) {
+  let compiled = try engine.compile(network, inputShape: inputShape, options: CompileOptions(precision: precision))
+  #expect(compiled.precision == precision)
   #expect(compiled.inputShape == inputShape)
   let request = try compiled.makeRequest()
   for index in request.input.indices { request.input[index] = Float(cosine(0.5 * Double(index))) }

@@ -20,11 +20,11 @@ import Testing
     let names = ["Dataset999_Made_3d_fullres_fold0.onnx", "Dataset999_Made_3d_fullres_fold1.onnx"]
     #expect(try Path.list(place.folder("onnx")).filter { $0.hasSuffix(".onnx") }.sorted() == names)
     #expect(names.allSatisfy { run.output.contains($0) } && run.output.contains("of the largest logit"))
-    #expect(try place.predict(["-f", "0"]).status == 0)
+    #expect(try place.predict(["-f", "0", "--precision", "fp32"]).status == 0)
     let expected = try place.labels("a.nii.gz")
     Path.removeTree(place.output)
     place.model = place.folder("onnx/\(names[0])")
-    let predicted = try place.predict([])
+    let predicted = try place.predict(["--precision", "fp32"])
     #expect(predicted.status == 0, "\(predicted.errors)")
     #expect(try place.labels("a.nii.gz").fractionDifferent(from: expected) < 1e-3)
     // The scalar engine runs no files.

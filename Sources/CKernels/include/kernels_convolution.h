@@ -45,8 +45,12 @@ typedef struct mt_convolution {
   size_t item_slices;
   size_t item_rows;
   size_t output_blocks;
-  /// With tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x, channel, 16).
-  const float *weights;
+  /// Multiplies bfloat16 by bfloat16 and adds up in floats. Not for images, whose few channels save nothing.
+  int is_bf16;
+  /// Floats, with tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x,
+  /// channel, 16). In bfloat16 (..., pair of channels, 16, 2), where an input of an odd number of channels has one more, of
+  /// zeros.
+  const void *weights;
   /// (output blocks, 16) or NULL.
   const float *bias;
   /// Blocked.
@@ -65,10 +69,15 @@ mt_level mt_level_of_processor(void);
 void mt_convolution_limit(mt_level level);
 /// Whether this processor has what these kernels are written for.
 int mt_convolution_is_fast(void);
+/// Whether it multiplies bfloat16, so that `is_bf16` saves time. Elsewhere the result is nearly the same, but takes longer.
+int mt_convolution_has_bf16(void);
 /// The weights of one output block for Winograd's method, G w G' of each kernel's Y and X, from (output, input, kernel z, 3, 3)
 /// to the order of `mt_convolution`.
 void mt_tile_weights(
     const float *weights, size_t outputs, size_t inputs, size_t depth, size_t tile, size_t block, float *result);
+
+/// Rows of 16 floats, an even number of them, as bfloat16 with two rows' values side by side: (rows / 2, 16, 2).
+void mt_pair_rows(const float *rows, size_t count, uint16_t *pairs);
 
 size_t mt_convolution_items(const mt_convolution *convolution);
 /// In floats.
@@ -76,7 +85,7 @@ size_t mt_convolution_scratch(const mt_convolution *convolution);
 void mt_convolution_run(const mt_convolution *convolution, size_t item, float *scratch);
 
 /// A transposed convolution whose kernel is its stride. An item is one row (X) of the input.
-/// Weights are (kernel z, kernel y, kernel x, output block, channel, 16).
+/// Weights are (kernel z, kernel y, kernel x, output block, channel, 16), or such pairs.
 size_t mt_enlargement_items(const mt_convolution *convolution);
 size_t mt_enlargement_scratch(const mt_convolution *convolution);
 void mt_enlargement_run(const mt_convolution *convolution, size_t item, float *scratch);

@@ -12,12 +12,15 @@ struct NativeConvolution: Sendable {
   let cut: NativeCut
   let outputBlocks: Int
   let weights: AlignedFloats
+  /// Whether products are of bfloat16.
+  let isBF16: Bool
   let bias: AlignedFloats?
 
   /// - Parameters:
   ///   - step: a convolution or an enlargement.
   ///   - workers: how many items are to run at the same time.
-  init(_ step: NativeStep, network: Network, workers: Int) throws {
+  ///   - precision: fp32 or bf16.
+  init(_ step: NativeStep, network: Network, workers: Int, precision: Precision) throws {
     let source: Graph.Operation.Convolution
     var isEnlargement = false
     switch step.operation {
@@ -38,13 +41,16 @@ struct NativeConvolution: Sendable {
     guard let values = network.weights[source.weight]?.floats() else {
       throw Failure(.internalError, "\(source.weight) is missing")
     }
-    let shape = WeightShape(outputs: source.outputChannels, inputs: source.inputChannels, kernel: kernel)
+    isBF16 = precision == .bf16 && !isImage
+    let shape = WeightShape(
+      outputs: source.outputChannels, inputs: isImage ? [source.inputChannels] : step.inputs.map(\.channels),
+      kernel: kernel, isBF16: isBF16)
     let isSquare = kernel[1...] == [3, 3] && padding[1...] == [1, 1] && stride == [1, 1, 1]
     if isEnlargement {
       cut = NativeCut(tile: 0, slices: 1, rows: 1)
       weights = shape.enlargement(values)
     } else if isSquare, !isImage {
-      cut = NativeCut(tilesOf: step, workers: workers)
+      cut = NativeCut(tilesOf: step, workers: workers, weightBytes: isBF16 ? 2 : 4)
       weights = shape.tiles(values, tile: cut.tile)
     } else {
       cut = NativeCut(rowsOf: step, workers: workers)
@@ -87,7 +93,9 @@ struct NativeCut: Sendable, Equatable {
   }
 
   /// Tiles, so many that a product has enough rows and that there is an item for every worker.
-  init(tilesOf step: NativeStep, workers: Int) {
+  ///
+  /// - Parameter weightBytes: what one weight takes.
+  init(tilesOf step: NativeStep, workers: Int, weightBytes: Int) {
     let size = step.outputSize
     func tiles(_ tile: Int) -> (rows: Int, columns: Int) { ((size[1] + tile - 1) / tile, (size[2] + tile - 1) / tile) }
     /// Multiplications, and weights, whose reading is like so many more tiles.
@@ -97,8 +105,8 @@ struct NativeCut: Sendable, Equatable {
     }
     // Deep layers have few voxels and most of the weights, which become four times as many for tiles of 4.
     let channels = step.inputs.reduce(0) { $0 + $1.channels }
-    let weightBytes = 36 * 3 * channels * step.outputChannels * 4
-    let tile = weightBytes <= Self.mostWeightBytes && cost(4) < cost(2) ? 4 : 2
+    let allWeightBytes = 36 * 3 * channels * step.outputChannels * weightBytes
+    let tile = allWeightBytes <= Self.mostWeightBytes && cost(4) < cost(2) ? 4 : 2
     let (tileRows, columns) = tiles(tile)
     // Every item makes tiles of two slices more than it has, so it should have many.
     let inSlice = min(tileRows, max(1, 32 / columns))

@@ -2,10 +2,11 @@ import Basics
 import CKernels
 import Networks
 
-/// Microtome's own convolutions: runs the U-Nets of nnU-Net on a processor, in fp32, without any library.
+/// Microtome's own convolutions: runs the U-Nets of nnU-Net on a processor, in fp32 or bf16, without any library.
 ///
 /// Convolutions of 3x3 in Y and X are computed by Winograd's method (arXiv:1509.09308), which multiplies 2.25 or 4 times
-/// less often; normalisations and activations happen where the next convolution reads.
+/// less often; normalisations and activations happen where the next convolution reads. In bf16 the factors of products are
+/// rounded to bfloat16; everything else stays in fp32.
 public struct NativeEngine: Engine {
   /// What the user should know about why this engine runs a network.
   private let notes: [String]
@@ -21,15 +22,26 @@ public struct NativeEngine: Engine {
   /// Whether the processor has the vector instructions that make this engine fast.
   static var isFast: Bool { mt_convolution_is_fast() != 0 }
 
+  /// Whether the processor multiplies bfloat16 in vectors.
+  static var multipliesBF16: Bool { mt_convolution_has_bf16() != 0 }
+
   public func compile(
     _ network: Network, inputShape: [Int], options: CompileOptions
   ) throws -> any CompiledNetwork {
     guard options.device == "CPU" else {
       throw Failure(.engine, "the native engine has no device \(options.device)", hint: "its only device is CPU")
     }
-    guard options.precision == .auto || options.precision == .fp32 else {
-      throw Failure(.engine, "the native engine cannot compute in \(options.precision.rawValue)", hint: "use fp32")
+    let precision: Precision
+    switch options.precision {
+    case .auto: precision = Self.multipliesBF16 ? .bf16 : .fp32
+    case .fp32, .bf16: precision = options.precision
+    case .fp16: throw Failure(.engine, "the native engine cannot compute in fp16", hint: "use fp32 or bf16")
     }
-    return try NativeNetwork(network.optimized(.all), inputShape: inputShape, options: options, notes: notes)
+    var notes = notes
+    if precision == .bf16, !Self.multipliesBF16 {
+      notes.append("the processor has no bf16 arithmetic: fp32 is faster and more exact")
+    }
+    return try NativeNetwork(
+      network.optimized(.all), inputShape: inputShape, precision: precision, options: options, notes: notes)
   }
 }

@@ -14,10 +14,13 @@ final class NativeNetwork: CompiledNetwork, Sendable {
   private let next = Atomic<Int>(0)
 
   var outputShape: [Int] { outputShapes[0] }
-  var precision: Precision { .fp32 }
+  let precision: Precision
   var engineName: String { "native \(NativeEngine().version)" }
 
-  init(_ network: Network, inputShape: [Int], options: CompileOptions, notes: [String]) throws {
+  /// - Parameter precision: fp32 or bf16.
+  init(
+    _ network: Network, inputShape: [Int], precision: Precision, options: CompileOptions, notes: [String]
+  ) throws {
     let shapes = try network.graph.shapes(forInput: inputShape)
     let plan = try NativePlan(network, shapes: shapes)
     let memory = NativeMemory(plan)
@@ -28,11 +31,13 @@ final class NativeNetwork: CompiledNetwork, Sendable {
     let workers = max(1, schedule.threads / schedule.streams)
     let convolutions = try plan.steps.map { step in
       switch step.operation {
-      case .convolution, .enlargement: try NativeConvolution(step, network: network, workers: workers)
+      case .convolution, .enlargement:
+        try NativeConvolution(step, network: network, workers: workers, precision: precision)
       case .sum, .pooling, .statistics: nil as NativeConvolution?
       }
     }
     self.inputShape = inputShape
+    self.precision = precision
     self.notes = notes
     isChannelsLast = options.takesChannelsLast
     concurrentRequests = schedule.requests

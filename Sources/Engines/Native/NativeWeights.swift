@@ -1,7 +1,7 @@
 import Basics
 import CKernels
 
-/// Floats at an address that vectors can be loaded from.
+/// Floats, or what takes their place, at an address that vectors can be loaded from.
 final class AlignedFloats: @unchecked Sendable {
   let values: UnsafeMutableBufferPointer<Float>
 
@@ -22,34 +22,58 @@ final class AlignedFloats: @unchecked Sendable {
 /// `mt_convolution` asks for.
 struct WeightShape {
   var outputs: Int
-  var inputs: Int
+  /// The channels of each input.
+  var inputs: [Int]
   /// (Z, Y, X)
   var kernel: [Int]
+  /// Whether the result is pairs of bfloat16.
+  var isBF16: Bool
 
   private static let lanes = NativePlan.lanes
   private var places: Int { kernel.reduce(1, *) }
   private var blocks: Int { NativePlan.blocks(of: outputs) }
+  /// The channels that are multiplied: those of each input, and one of zeros where pairs ask for one more.
+  private var multiplied: Int { inputs.reduce(0) { $0 + $1 + filler($1) } }
+
+  private func filler(_ channels: Int) -> Int { isBF16 ? channels % 2 : 0 }
 
   /// (output block, kernel place, channel, 16)
   func rows(_ weights: [Float]) -> AlignedFloats {
-    reordered(weights, count: blocks * places * inputs) { output, input, place in
-      ((output / Self.lanes * places + place) * inputs + input, (output * inputs + input) * places + place)
+    let count = multiplied
+    return reordered(withFillers(weights, each: places, times: outputs)) { output, input, place in
+      ((output / Self.lanes * places + place) * count + input, (output * count + input) * places + place)
     }
   }
 
   /// (kernel place, output block, channel, 16)
   func enlargement(_ weights: [Float]) -> AlignedFloats {
-    reordered(weights, count: places * blocks * inputs) { output, input, place in
-      ((place * blocks + output / Self.lanes) * inputs + input, (input * outputs + output) * places + place)
+    let count = multiplied
+    return reordered(withFillers(weights, each: outputs * places, times: 1)) { output, input, place in
+      ((place * blocks + output / Self.lanes) * count + input, (input * outputs + output) * places + place)
     }
   }
 
+  /// (point, output block, kernel z, channel, 16)
+  func tiles(_ weights: [Float], tile: Int) -> AlignedFloats {
+    let count = multiplied
+    let rows = AlignedFloats(count: (tile + 2) * (tile + 2) * blocks * kernel[0] * count * Self.lanes) { result in
+      withFillers(weights, each: places, times: outputs).withUnsafeBufferPointer { weights in
+        let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
+        Parallel.forEach(blocks) { block in
+          mt_tile_weights(weights.value, outputs, count, kernel[0], tile, block, result.value)
+        }
+      }
+    }
+    return isBF16 ? pairs(rows) : rows
+  }
+
   private func reordered(
-    _ weights: [Float], count: Int, _ places: (_ output: Int, _ input: Int, _ place: Int) -> (to: Int, from: Int)
+    _ weights: [Float], _ places: (_ output: Int, _ input: Int, _ place: Int) -> (to: Int, from: Int)
   ) -> AlignedFloats {
-    AlignedFloats(count: count * Self.lanes) { result in
+    let count = multiplied
+    let rows = AlignedFloats(count: blocks * self.places * count * Self.lanes) { result in
       for output in 0..<outputs {
-        for input in 0..<inputs {
+        for input in 0..<count {
           for place in 0..<self.places {
             let (to, from) = places(output, input, place)
             result[to * Self.lanes + output % Self.lanes] = weights[from]
@@ -57,16 +81,33 @@ struct WeightShape {
         }
       }
     }
+    return isBF16 ? pairs(rows) : rows
   }
 
-  /// (point, output block, kernel z, channel, 16)
-  func tiles(_ weights: [Float], tile: Int) -> AlignedFloats {
-    AlignedFloats(count: (tile + 2) * (tile + 2) * blocks * kernel[0] * inputs * Self.lanes) { result in
-      weights.withUnsafeBufferPointer { weights in
-        let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
-        Parallel.forEach(blocks) { block in
-          mt_tile_weights(weights.value, outputs, inputs, kernel[0], tile, block, result.value)
-        }
+  /// Weights with a channel of zeros behind every input of an odd number of channels, where pairs ask for it.
+  ///
+  /// - Parameters:
+  ///   - size: how many values a channel has.
+  ///   - times: how often all inputs come.
+  private func withFillers(_ weights: [Float], each size: Int, times: Int) -> [Float] {
+    guard inputs.contains(where: { filler($0) > 0 }) else { return weights }
+    var result: [Float] = []
+    result.reserveCapacity(multiplied * size * times)
+    var place = 0
+    for _ in 0..<times {
+      for channels in inputs {
+        result += weights[place..<place + channels * size]
+        result += [Float](repeating: 0, count: filler(channels) * size)
+        place += channels * size
+      }
+    }
+    return result
+  }
+
+  private func pairs(_ rows: AlignedFloats) -> AlignedFloats {
+    AlignedFloats(count: rows.values.count / 2) { result in
+      result.withMemoryRebound(to: UInt16.self) { result in
+        mt_pair_rows(rows.address, rows.values.count / Self.lanes, result.baseAddress)
       }
     }
   }

@@ -59,7 +59,8 @@ final class NativeWorkspace {
         convolution.item_slices = source.cut.slices
         convolution.item_rows = source.cut.rows
         convolution.output_blocks = source.outputBlocks
-        convolution.weights = UnsafePointer(source.weights.address)
+        convolution.is_bf16 = source.isBF16 ? 1 : 0
+        convolution.weights = UnsafeRawPointer(source.weights.address)
         convolution.bias = UnsafePointer(source.bias?.address)
         if step.inputs.contains(where: { $0.array == nil }) {
           convolution.input_count = 0

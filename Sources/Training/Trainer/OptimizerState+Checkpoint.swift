@@ -39,7 +39,7 @@ extension OptimizerState {
       for (key, value) in entries[index]?.dictionary?.entries ?? [] {
         guard let name = key.string else { continue }
         if name == "step" {
-          steps[parameter.name] = value.int ?? (try value.tensor?.floats().first).map { Int($0) } ?? 0
+          steps[parameter.name] = value.int ?? value.tensor?.floats().first.map { Int($0) } ?? 0
         } else if let tensor = value.tensor {
           guard tensor.shape == parameter.shape else {
             throw Failure(
