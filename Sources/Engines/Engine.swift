@@ -3,7 +3,8 @@ import Networks
 
 /// The arithmetic a network runs in.
 public enum Precision: String, Sendable, CaseIterable {
-  /// The fastest precision that keeps the promise on accuracy on this processor; the engine says which it took.
+  /// The fastest precision that keeps the promise on accuracy: fp32 on processors, where labels are then the original
+  /// tool's to the voxel, and fp16 on graphics processors, as the original tool does. The engine says which it took.
   case auto
   case fp32
   case bf16

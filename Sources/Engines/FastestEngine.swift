@@ -20,9 +20,9 @@ struct FastestEngine: ModelFileEngine {
     var native = options
     if Processor.current.imitates(options.precision) { native.precision = .fp32 }
     return switch native.precision {
-    case .fp32: native
+    case .auto, .fp32: native
+    case .bf16: Processor.current.multipliesMatrices ? nil : native
     case .fp16: nil
-    case .auto, .bf16: Processor.current.multipliesMatrices ? nil : native
     }
   }
 

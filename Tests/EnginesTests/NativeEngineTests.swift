@@ -199,7 +199,7 @@ import Testing
     let compiled = try alone.compile(golden.network, inputShape: golden.inputShape, options: .init(precision: .fp32))
     #expect(compiled.engineName.hasPrefix("native") && alone.devices == ["CPU"])
     let automatic = try alone.compile(golden.network, inputShape: golden.inputShape, options: .init())
-    #expect(automatic.precision == (NativeEngine.multipliesBF16 ? .bf16 : .fp32))
+    #expect(automatic.precision == .fp32)
     #expect(automatic.notes.isEmpty)
   }
 

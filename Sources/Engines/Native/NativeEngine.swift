@@ -33,8 +33,8 @@ public struct NativeEngine: Engine {
     }
     let precision: Precision
     switch options.precision {
-    case .auto: precision = Self.multipliesBF16 ? .bf16 : .fp32
-    case .fp32, .bf16: precision = options.precision
+    case .auto, .fp32: precision = .fp32
+    case .bf16: precision = .bf16
     case .fp16: throw Failure(.engine, "the native engine cannot compute in fp16", hint: "use fp32 or bf16")
     }
     var notes = notes

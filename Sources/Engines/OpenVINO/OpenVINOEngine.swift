@@ -111,8 +111,7 @@ struct OpenVINOPlan {
     let native = Self.nativePrecisions(core: core, device: device)
     switch options.precision {
     case .auto:
-      // Graphics processors gain as much from fp16, which the reference itself uses there.
-      precision = native.contains(.bf16) && isCPU ? .bf16 : native.contains(.fp16) && !isCPU ? .fp16 : .fp32
+      precision = native.contains(.fp16) && !isCPU ? .fp16 : .fp32
     case let asked: precision = asked
     }
     if precision != .fp32, !native.contains(precision) {
