@@ -19,8 +19,8 @@ struct NativeConvolution: Sendable {
   /// - Parameters:
   ///   - step: a convolution or an enlargement.
   ///   - workers: how many items are to run at the same time.
-  ///   - precision: fp32 or bf16.
-  init(_ step: NativeStep, network: Network, workers: Int, precision: Precision) throws {
+  ///   - isBF16: whether products are to be of bfloat16, where that saves time.
+  init(_ step: NativeStep, network: Network, workers: Int, isBF16: Bool) throws {
     let source: Graph.Operation.Convolution
     var isEnlargement = false
     switch step.operation {
@@ -41,7 +41,8 @@ struct NativeConvolution: Sendable {
     guard let values = network.weights[source.weight]?.floats() else {
       throw Failure(.internalError, "\(source.weight) is missing")
     }
-    isBF16 = precision == .bf16 && !isImage
+    let isBF16 = isBF16 && !isImage
+    self.isBF16 = isBF16
     let shape = WeightShape(
       outputs: source.outputChannels, inputs: isImage ? [source.inputChannels] : step.inputs.map(\.channels),
       kernel: kernel, isBF16: isBF16)

@@ -6,7 +6,7 @@ import Networks
 ///
 /// Convolutions of 3x3 in Y and X are computed by Winograd's method (arXiv:1509.09308), which multiplies 2.25 or 4 times
 /// less often; normalisations and activations happen where the next convolution reads. In bf16 the factors of products are
-/// rounded to bfloat16; everything else stays in fp32.
+/// rounded to bfloat16; everything else stays in fp32, as do the convolutions next to the image and to the answer.
 public struct NativeEngine: Engine {
   /// What the user should know about why this engine runs a network.
   private let notes: [String]
@@ -14,6 +14,9 @@ public struct NativeEngine: Engine {
   public init() { self.init(notes: []) }
 
   init(notes: [String]) { self.notes = notes }
+
+  /// Whether bf16 is used for every convolution of features, and not only where little of its rounding reaches the answer.
+  var roundsEverywhere = false
 
   public var name: String { "native" }
   public var version: String { "1" }
@@ -42,6 +45,7 @@ public struct NativeEngine: Engine {
       notes.append("the processor has no bf16 arithmetic: fp32 is faster and more exact")
     }
     return try NativeNetwork(
-      network.optimized(.all), inputShape: inputShape, precision: precision, options: options, notes: notes)
+      network.optimized(.all), inputShape: inputShape, precision: precision, roundsEverywhere: roundsEverywhere,
+      options: options, notes: notes)
   }
 }

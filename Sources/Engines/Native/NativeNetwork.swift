@@ -19,7 +19,8 @@ final class NativeNetwork: CompiledNetwork, Sendable {
 
   /// - Parameter precision: fp32 or bf16.
   init(
-    _ network: Network, inputShape: [Int], precision: Precision, options: CompileOptions, notes: [String]
+    _ network: Network, inputShape: [Int], precision: Precision, roundsEverywhere: Bool, options: CompileOptions,
+    notes: [String]
   ) throws {
     let shapes = try network.graph.shapes(forInput: inputShape)
     let plan = try NativePlan(network, shapes: shapes)
@@ -29,10 +30,12 @@ final class NativeNetwork: CompiledNetwork, Sendable {
       threads: max(1, options.threads ?? Processor.current.physicalCores), activationBytes: memory.size * 4,
       outputBytes: outputShapes[0].reduce(4, *), expectedPasses: options.expectedPasses)
     let workers = max(1, schedule.threads / schedule.streams)
-    let convolutions = try plan.steps.map { step in
+    let exactSteps = roundsEverywhere ? [] : plan.stepsNearImageAndAnswer
+    let convolutions = try plan.steps.enumerated().map { index, step in
       switch step.operation {
       case .convolution, .enlargement:
-        try NativeConvolution(step, network: network, workers: workers, precision: precision)
+        try NativeConvolution(
+          step, network: network, workers: workers, isBF16: precision == .bf16 && !exactSteps.contains(index))
       case .sum, .pooling, .statistics: nil as NativeConvolution?
       }
     }

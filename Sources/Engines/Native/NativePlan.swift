@@ -93,6 +93,19 @@ struct NativePlan {
     guard !outputs.joined().contains(where: { $0.array == nil }) else { throw Self.refusal("a network without layers") }
   }
 
+  /// The steps before arrays first shrink, and the last convolution of neighbouring voxels with what follows it.
+  ///
+  /// With the rest in bf16, these in fp32 halve the error of the answer and the voxels that change, for an eighth more time:
+  /// what they make reaches the answer without being averaged over many voxels.
+  var stepsNearImageAndAnswer: Set<Int> {
+    let firstSmall = steps.firstIndex { $0.outputSize != $0.inputSize } ?? steps.count
+    let last = steps.lastIndex { step in
+      if case .convolution(let convolution) = step.operation { return convolution.kernel.contains { $0 > 1 } }
+      return false
+    }
+    return Set(0..<firstSmall).union((last ?? steps.count)..<steps.count)
+  }
+
   /// Two-dimensional networks run on one slice.
   private static func size(_ shape: [Int]) -> [Int] { axes(Array(shape.dropFirst(2)), filler: 1) }
 
