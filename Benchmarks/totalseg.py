@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     parser.add_argument("--repeats", type=int, default=1, help="runs of each; the median counts")
     parser.add_argument("--only", help="only rows whose name contains this")
-    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--precisions", default="fp32", help="comma-separated: fp32,bf16")
     arguments = parser.parse_args()
     data = arguments.data.resolve() / "totalseg"
     image = data / "images/example_ct.nii.gz"
@@ -80,9 +80,11 @@ def main():
             for index in range(count):
                 (images / f"case{index}.nii.gz").unlink(missing_ok=True)
                 (images / f"case{index}.nii.gz").symlink_to(image)
-            command = [arguments.microtome, "totalseg", "--precision", arguments.precision, "--ml", "--verbose"] + extra
+            command = [arguments.microtome, "totalseg", "--ml", "--verbose"] + extra
             command += ["-i", image, "-o", ours] if count == 1 else ["-i", images, "-o", work / "folder"]
-            samples = {"rival": [], "ours": []}
+            precisions = arguments.precisions.split(",")
+            samples = {"rival": []} | {precision: [] for precision in precisions}
+            agreement = {}
             for _ in range(arguments.repeats):
                 # Alternating, so that a noisy neighbour hits both.
                 clock.write_text("")
@@ -90,19 +92,23 @@ def main():
                 seconds = sum(seconds for seconds, _ in runs)
                 inside = sum(map(float, clock.read_text().split()))
                 samples["rival"].append((seconds, seconds - inside, max(peak for _, peak in runs)))
-                seconds, peak = measure(command, environment, log)
-                inside = sum(map(float, re.findall(r"networks ([0-9.]+) s", log.read_text())))
-                samples["ours"].append((seconds, seconds - inside, peak))
-            result = ours if count == 1 else work / "folder/case0.nii.gz"
-            lowest, different = json.loads(
-                subprocess.check_output([arguments.rival / "bin/python", "-c", COMPARE, result, theirs]))
+                for precision in precisions:
+                    seconds, peak = measure(command + ["--precision", precision], environment, log)
+                    inside = sum(map(float, re.findall(r"networks ([0-9.]+) s", log.read_text())))
+                    samples[precision].append((seconds, seconds - inside, peak))
+                    result = ours if count == 1 else work / "folder/case0.nii.gz"
+                    agreement[precision] = json.loads(
+                        subprocess.check_output([arguments.rival / "bin/python", "-c", COMPARE, result, theirs]))
             seconds = {who: statistics.median(s for s, _, _ in runs) for who, runs in samples.items()}
             outside = {who: statistics.median(s for _, s, _ in runs) for who, runs in samples.items()}
             peak = {who: max(p for _, _, p in runs) / 2**20 for who, runs in samples.items()}
-            print(
-                f"| {name} | {seconds['rival']:.2f} | {seconds['ours']:.2f} | {seconds['rival'] / seconds['ours']:.1f} "
-                f"| {outside['rival']:.2f} | {outside['ours']:.2f} | {peak['rival']:.0f} | {peak['ours']:.0f} "
-                f"| {lowest:.5f} | {different} |", flush=True)
+            for precision in precisions:
+                lowest, different = agreement[precision]
+                print(
+                    f"| {name}, {precision} | {seconds['rival']:.2f} | {seconds[precision]:.2f} "
+                    f"| {seconds['rival'] / seconds[precision]:.1f} | {outside['rival']:.2f} "
+                    f"| {outside[precision]:.2f} | {peak['rival']:.0f} | {peak[precision]:.0f} "
+                    f"| {lowest:.5f} | {different} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-#include "kernels_convolution.h"
+#include "kernels_convolution_gradients.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,6 +42,13 @@ static size_t mt_blocks_of(const mt_convolution *c) {
   size_t blocks = 0;
   for (size_t i = 0; i < c->input_count; i++) blocks += (c->inputs[i].channels + mt_lanes - 1) / mt_lanes;
   return blocks;
+}
+
+// How far apart the voxels and the blocks of an array lie.
+static size_t mt_voxel_stride(const mt_convolution *c, size_t channels) { return c->is_channels_last ? channels : mt_lanes; }
+
+static size_t mt_block_stride(const mt_convolution *c, const size_t size[3]) {
+  return (c->is_channels_last ? 1 : size[0] * size[1] * size[2]) * mt_lanes;
 }
 
 // Whether a result is more than a core's cache keeps until it is read. It is then written past the caches, which would
@@ -92,6 +99,27 @@ static mt_tiling mt_tiling_of(const mt_convolution *c) {
   return tiling;
 }
 
+// Where things lie in the scratch memory of an item of a weight gradient, in values; see `mt_tiling`.
+typedef struct mt_gradient_tiling {
+  mt_tiling forward;
+  size_t input_blocks, input_rows, input_stride;
+  size_t gradient_rows, gradient_stride;
+} mt_gradient_tiling;
+
+static mt_gradient_tiling mt_gradient_tiling_of(const mt_convolution *c) {
+  mt_gradient_tiling tiling = {.forward = mt_tiling_of(c), .input_blocks = mt_blocks_of(c)};
+  // Room for whole steps of two.
+  size_t in_slice = c->item_rows * tiling.forward.tile_columns + 1;
+  tiling.input_rows = (c->item_slices + c->kernel[0] - 1) * in_slice;
+  tiling.gradient_rows = c->item_slices * in_slice;
+  tiling.input_rows += tiling.input_rows % 2;
+  tiling.gradient_rows += tiling.gradient_rows % 2;
+  // An even number of slots, which are odd: steps of two bfloat16 are loaded as whole vectors.
+  tiling.input_stride = (mt_row_slots_for(tiling.input_blocks * tiling.input_rows) + 1) * mt_lanes;
+  tiling.gradient_stride = (mt_row_slots_for(c->output_blocks * tiling.gradient_rows) + 1) * mt_lanes;
+  return tiling;
+}
+
 // How what an item takes in is sorted when it multiplies one by one; see `sort`.
 typedef struct mt_phases {
   // Phases along each axis, and what each of them holds.
@@ -131,6 +159,11 @@ size_t mt_convolution_scratch(const mt_convolution *c) {
   return 2 * phases.product_stride + phases.values / mt_step_of(c);
 }
 
+size_t mt_weight_gradient_scratch(const mt_convolution *c) {
+  mt_gradient_tiling tiling = mt_gradient_tiling_of(c);
+  return tiling.forward.padded + 36 * (tiling.input_stride + tiling.gradient_stride) / mt_step_of(c);
+}
+
 // G for 2 results with the points 0, 1, -1 and infinity, and for 4 with those of above.
 static const double mt_two_results[4][3] = {{1, 0, 0}, {1. / 2, 1. / 2, 1. / 2}, {1. / 2, -1. / 2, 1. / 2}, {0, 0, 1}};
 static const double mt_four_results[6][3] = {
@@ -143,7 +176,8 @@ static const double mt_four_results[6][3] = {
 
 MT_MULTIVERSION
 void mt_tile_weights(
-    const float *weights, size_t outputs, size_t inputs, size_t depth, size_t tile, size_t block, float *result) {
+    const float *weights, mt_weight_strides strides, size_t outputs, size_t inputs, size_t depth, size_t tile,
+    size_t block, float *result) {
   const double(*matrix)[3] = tile == 2 ? mt_two_results : mt_four_results;
   const size_t edge = tile + 2, blocks = (outputs + mt_lanes - 1) / mt_lanes;
   const size_t lanes = outputs - block * mt_lanes < mt_lanes ? outputs - block * mt_lanes : mt_lanes;
@@ -152,8 +186,9 @@ void mt_tile_weights(
       // Kernels of 16 outputs side by side; then with their rows, then with their columns multiplied.
       double kernel[9][mt_lanes] = {{0}}, half[6][3][mt_lanes];
       for (size_t lane = 0; lane < lanes; lane++) {
-        const float *from = weights + (((block * mt_lanes + lane) * inputs + input) * depth + z) * 9;
-        for (size_t i = 0; i < 9; i++) kernel[i][lane] = from[i];
+        const float *from = weights + (ptrdiff_t)(block * mt_lanes + lane) * strides.output
+                            + (ptrdiff_t)input * strides.input + (ptrdiff_t)z * strides.z;
+        for (ptrdiff_t i = 0; i < 9; i++) kernel[i][lane] = from[i / 3 * strides.y + i % 3 * strides.x];
       }
       for (size_t p = 0; p < edge; p++) {
         const double *g = matrix[p];
@@ -177,12 +212,15 @@ void mt_tile_weights(
 
 MT_MULTIVERSION
 void mt_pair_rows(const float *rows, size_t count, uint16_t *pairs) {
-  for (size_t i = 0; i < count / 2 * 2 * mt_lanes; i++) {
-    uint32_t bits;
-    memcpy(&bits, rows + i, sizeof(bits));
-    size_t row = i / mt_lanes;
-    // To the nearest, and to the even one of two.
-    pairs[(row / 2 * mt_lanes + i % mt_lanes) * 2 + row % 2] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  for (; count >= 2; count -= 2, rows += 2 * mt_lanes, pairs += 2 * mt_lanes) {
+    uint32_t bits[2 * mt_lanes];
+    memcpy(bits, rows, sizeof(bits));
+    for (size_t lane = 0; lane < mt_lanes; lane++) {
+      // To the nearest, and to the even one of two.
+      uint32_t first = bits[lane], second = bits[mt_lanes + lane];
+      pairs[2 * lane] = (uint16_t)((first + 0x7fff + (first >> 16 & 1)) >> 16);
+      pairs[2 * lane + 1] = (uint16_t)((second + 0x7fff + (second >> 16 & 1)) >> 16);
+    }
   }
 }
 
@@ -201,6 +239,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 28
 #define MT_NARROW 14
 #define MT_BLOCKS 2
+#define MT_OUTER 16
 #define MT_STEP 1
 #include "convolution_kernels.h"
 #pragma clang attribute pop
@@ -212,6 +251,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 28
 #define MT_NARROW 14
 #define MT_BLOCKS 2
+#define MT_OUTER 16
 #define MT_STEP 2
 #define MT_BF16_UNIT 1
 #include "convolution_kernels.h"
@@ -222,6 +262,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 6
 #define MT_NARROW 3
 #define MT_BLOCKS 1
+#define MT_OUTER 4
 #define MT_STEP 1
 #include "convolution_kernels.h"
 #pragma clang attribute pop
@@ -232,6 +273,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 6
 #define MT_NARROW 3
 #define MT_BLOCKS 1
+#define MT_OUTER 4
 #define MT_STEP 1
 #include "convolution_kernels.h"
 
@@ -240,6 +282,7 @@ size_t mt_enlargement_scratch(const mt_convolution *c) {
 #define MT_WIDE 6
 #define MT_NARROW 3
 #define MT_BLOCKS 1
+#define MT_OUTER 4
 #define MT_STEP 2
 #define MT_BF16_UNIT 0
 #include "convolution_kernels.h"
@@ -303,6 +346,15 @@ void mt_convolution_run(const mt_convolution *c, size_t item, float *scratch) {
     return;
   }
   MT_DISPATCH(convolution_run, c, item, scratch);
+}
+
+void mt_weight_gradient_run(
+    const mt_convolution *c, const float *gradient, size_t item, float *scratch, float *sums) {
+  if (c->is_bf16) {
+    MT_DISPATCH_BF16(weight_gradient_run, c, gradient, item, scratch, sums);
+    return;
+  }
+  MT_DISPATCH(weight_gradient_run, c, gradient, item, scratch, sums);
 }
 
 void mt_enlargement_run(const mt_convolution *c, size_t item, float *scratch) {

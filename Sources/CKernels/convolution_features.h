@@ -60,7 +60,7 @@ static void MT_FOR(features_unblock)(
     for (size_t v = start; v < end; v += mt_lanes) {
       size_t count = end - v < mt_lanes ? end - v : mt_lanes;
       float square[mt_lanes * mt_lanes] __attribute__((aligned(64)));
-      MT_FOR(copy)(input->values + (block * voxels + v) * mt_lanes, count, &view, square);
+      MT_FOR(copy)(input->values + (block * voxels + v) * mt_lanes, mt_lanes, count, &view, square);
       if (channels_last) {
         for (size_t i = 0; i < count; i++) {
           memcpy(output + (v + i) * channels + channel, square + i * mt_lanes, lanes * sizeof(float));

@@ -3,6 +3,7 @@
 //   MT_WIDE       rows of a product that fit into registers for one block of 16 columns
 //   MT_NARROW     the same for two blocks
 //   MT_BLOCKS     whether two blocks at once are worth while: 2 or 1
+//   MT_OUTER      rows of an outer product whose sums fit into registers: a divisor of 16
 //   MT_STEP       how many values of a sum are multiplied at once: 1 float, or 2 bfloat16
 //   MT_BF16_UNIT  with MT_STEP 2, whether the processor multiplies bfloat16: 1 or 0
 
@@ -70,12 +71,12 @@ MT_INLINE mt_vector MT_FOR(seen)(mt_vector value, const MT_FOR(view) * view) {
   return __builtin_elementwise_max(moved, moved * view->slope);
 }
 
-// `count` voxels as they are seen.
-MT_INLINE void MT_FOR(copy)(const float *from, size_t count, const MT_FOR(view) * view, float *to) {
+// `count` voxels, `stride` apart, as they are seen.
+MT_INLINE void MT_FOR(copy)(const float *from, size_t stride, size_t count, const MT_FOR(view) * view, float *to) {
   if (view->is_plain) {
-    for (size_t i = 0; i < count; i++) STORE(to + i * mt_lanes, LOAD(from + i * mt_lanes));
+    for (size_t i = 0; i < count; i++) STORE(to + i * mt_lanes, LOAD(from + i * stride));
   } else {
-    for (size_t i = 0; i < count; i++) STORE(to + i * mt_lanes, MT_FOR(seen)(LOAD(from + i * mt_lanes), view));
+    for (size_t i = 0; i < count; i++) STORE(to + i * mt_lanes, MT_FOR(seen)(LOAD(from + i * stride), view));
   }
 }
 
@@ -87,16 +88,14 @@ MT_INLINE void MT_FOR(clear_points)(size_t count, MT_FOR(point) *to) {
   memset(to, 0, count * mt_lanes * sizeof(*to));
 }
 
-// As `copy`, every `stride`-th voxel, for a product.
+// As `copy`, for a product.
 MT_INLINE void MT_FOR(copy_points)(
     const float *from, size_t stride, size_t count, const MT_FOR(view) * view, MT_FOR(point) *to) {
   if (view->is_plain) {
-    for (size_t i = 0; i < count; i++, from += stride * mt_lanes) {
-      MT_FOR(store_points)(to + i * mt_lanes, LOAD(from));
-    }
+    for (size_t i = 0; i < count; i++) MT_FOR(store_points)(to + i * mt_lanes, LOAD(from + i * stride));
   } else {
-    for (size_t i = 0; i < count; i++, from += stride * mt_lanes) {
-      MT_FOR(store_points)(to + i * mt_lanes, MT_FOR(seen)(LOAD(from), view));
+    for (size_t i = 0; i < count; i++) {
+      MT_FOR(store_points)(to + i * mt_lanes, MT_FOR(seen)(LOAD(from + i * stride), view));
     }
   }
 }
@@ -142,6 +141,7 @@ MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(
 #include "convolution_products.h"
 #include "convolution_tiles.h"
 #include "convolution_rows.h"
+#include "convolution_gradients.h"
 #if MT_STEP == 1
 #include "convolution_features.h"
 #endif
@@ -156,5 +156,6 @@ MT_INLINE void MT_FOR(gather_moments)(const float *values, size_t count, MT_FOR(
 #undef MT_WIDE
 #undef MT_NARROW
 #undef MT_BLOCKS
+#undef MT_OUTER
 #undef MT_STEP
 #undef MT_BF16_UNIT

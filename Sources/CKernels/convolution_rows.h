@@ -8,7 +8,7 @@ static void MT_FOR(pick)(
   for (; i < count && x < 0; i++, x += (ptrdiff_t)stride) MT_FOR(clear_points)(1, to + i * mt_lanes);
   size_t seen = x < width ? ((size_t)(width - x) + stride - 1) / stride : 0;
   size_t end = count - i < seen ? count : i + seen;
-  MT_FOR(copy_points)(line + x * mt_lanes, stride, end - i, view, to + i * mt_lanes);
+  MT_FOR(copy_points)(line + x * mt_lanes, stride * mt_lanes, end - i, view, to + i * mt_lanes);
   MT_FOR(clear_points)(count - end, to + end * mt_lanes);
 }
 
@@ -133,7 +133,8 @@ static void MT_FOR(enlargement_run)(const mt_convolution *c, size_t item, float 
     for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, to += row_slots * mt_lanes) {
       MT_FOR(view) view = MT_FOR(view_of)(&c->inputs[i], block);
       MT_FOR(copy_points)
-      (c->inputs[i].values + ((block * c->input_size[0] + z) * c->input_size[1] + y) * width * mt_lanes, 1, width, &view,
+      (c->inputs[i].values + ((block * c->input_size[0] + z) * c->input_size[1] + y) * width * mt_lanes, mt_lanes, width,
+       &view,
        to);
     }
   }

@@ -36,6 +36,17 @@ MT_INLINE void MT_FOR(collect)(const mt_vector *m, size_t from, mt_vector *o, si
   }
 }
 
+// The points of a tile in padded rows, `columns` wide.
+MT_INLINE void MT_FOR(points_of)(const float *from, size_t columns, mt_vector *a, const size_t tile) {
+  const size_t n = tile + 2;
+  mt_vector b[36];
+  MT_UNROLL for (size_t i = 0; i < n; i++) {
+    MT_UNROLL for (size_t j = 0; j < n; j++) a[i * n + j] = LOAD(from + (i * columns + j) * mt_lanes);
+  }
+  MT_UNROLL for (size_t j = 0; j < n; j++) MT_FOR(spread)(a + j, n, b + j, tile);
+  MT_UNROLL for (size_t i = 0; i < n; i++) MT_FOR(spread)(b + i * n, 1, a + i * n, tile);
+}
+
 // Tiles of padded rows, `columns` wide, to points `stride` apart.
 MT_INLINE void MT_FOR(spread_tiles)(
     const float *rows, size_t columns, size_t tile_rows, size_t tile_columns, MT_FOR(point) *points, size_t stride,
@@ -43,13 +54,8 @@ MT_INLINE void MT_FOR(spread_tiles)(
   const size_t n = tile + 2;
   for (size_t row = 0; row < tile_rows; row++) {
     for (size_t column = 0; column < tile_columns; column++, points += mt_lanes) {
-      const float *from = rows + (row * tile * columns + column * tile) * mt_lanes;
-      mt_vector a[36], b[36];
-      MT_UNROLL for (size_t i = 0; i < n; i++) {
-        MT_UNROLL for (size_t j = 0; j < n; j++) a[i * n + j] = LOAD(from + (i * columns + j) * mt_lanes);
-      }
-      MT_UNROLL for (size_t j = 0; j < n; j++) MT_FOR(spread)(a + j, n, b + j, tile);
-      MT_UNROLL for (size_t i = 0; i < n; i++) MT_FOR(spread)(b + i * n, 1, a + i * n, tile);
+      mt_vector a[36];
+      MT_FOR(points_of)(rows + (row * tile * columns + column * tile) * mt_lanes, columns, a, tile);
       MT_UNROLL for (size_t i = 0; i < n * n; i++) MT_FOR(store_points)(points + i * stride, a[i]);
     }
   }
@@ -61,6 +67,8 @@ MT_INLINE void MT_FOR(collect_tiles)(
     MT_FOR(moments) * moments, const size_t tile) {
   const size_t n = tile + 2, height = c->output_size[1], width = c->output_size[2];
   const mt_vector bias = c->bias == NULL ? (mt_vector){0} : LOAD(c->bias + block * mt_lanes);
+  const size_t voxel = mt_voxel_stride(c, c->output_blocks * mt_lanes);
+  float *output = c->output + block * mt_block_stride(c, c->output_size);
   for (size_t slice = 0; slice < region->slices; slice++) {
     for (size_t row = 0; row < region->tile_rows; row++) {
       for (size_t column = 0; column < region->tile_columns; column++, points += mt_lanes) {
@@ -70,8 +78,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
         MT_UNROLL for (size_t i = 0; i < tile; i++) MT_FOR(collect)(b + i * n, 1, a + i * tile, 1, tile);
         size_t y = region->y + row * tile, x = column * tile;
         size_t rows = height - y < tile ? height - y : tile, columns = width - x < tile ? width - x : tile;
-        float *to = c->output
-                    + (((block * c->output_size[0] + region->z + slice) * height + y) * width + x) * mt_lanes;
+        float *to = output + (((region->z + slice) * height + y) * width + x) * voxel;
         if (moments->count == 0) moments->center = a[0] + bias;
         moments->count += rows * columns;
         mt_vector sum = {0}, squares = {0};
@@ -79,7 +86,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
           MT_UNROLL for (size_t i = 0; i < tile; i++) {
             MT_UNROLL for (size_t j = 0; j < tile; j++) {
               mt_vector value = a[i * tile + j] + bias;
-              __builtin_nontemporal_store(value, (mt_vector *)(to + (i * width + j) * mt_lanes));
+              __builtin_nontemporal_store(value, (mt_vector *)(to + (i * width + j) * voxel));
               MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
@@ -87,7 +94,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
           for (size_t i = 0; i < rows; i++) {
             for (size_t j = 0; j < columns; j++) {
               mt_vector value = a[i * tile + j] + bias;
-              STORE(to + (i * width + j) * mt_lanes, value);
+              STORE(to + (i * width + j) * voxel, value);
               MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
@@ -118,7 +125,8 @@ MT_TILES(4)
 static void MT_FOR(pad_rows)(
     const mt_convolution *c, const mt_features *features, size_t block, ptrdiff_t z, ptrdiff_t y, size_t rows,
     size_t columns, float *to) {
-  const size_t height = c->input_size[1], width = c->input_size[2];
+  const size_t height = c->input_size[1], width = c->input_size[2], voxel = mt_voxel_stride(c, features->channels);
+  const float *values = features->values + block * mt_block_stride(c, c->input_size);
   MT_FOR(view) view = MT_FOR(view_of)(features, block);
   size_t seen = width < columns - 1 ? width : columns - 1;
   for (size_t row = 0; row < rows; row++, y++, to += columns * mt_lanes) {
@@ -126,10 +134,8 @@ static void MT_FOR(pad_rows)(
       MT_FOR(clear)(columns, to);
       continue;
     }
-    const float *from =
-        features->values + ((block * c->input_size[0] + (size_t)z) * height + (size_t)y) * width * mt_lanes;
     MT_FOR(clear)(1, to);
-    MT_FOR(copy)(from, seen, &view, to + mt_lanes);
+    MT_FOR(copy)(values + ((size_t)z * height + (size_t)y) * width * voxel, voxel, seen, &view, to + mt_lanes);
     MT_FOR(clear)(columns - 1 - seen, to + (1 + seen) * mt_lanes);
   }
 }

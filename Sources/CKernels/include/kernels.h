@@ -6,6 +6,7 @@
 #include "kernels_augmentation.h"
 #include "kernels_blosc.h"
 #include "kernels_convolution.h"
+#include "kernels_convolution_gradients.h"
 #include "kernels_distillation.h"
 #include "kernels_labels.h"
 #include "kernels_label_runs.h"

@@ -1,7 +1,8 @@
 // Convolutions and what comes with them in a network, on blocks of 16 channels.
 //
-// A blocked array is (blocks, Z, Y, X, 16), aligned to 64 bytes; lanes beyond the number of channels are zero. Work is cut
-// into items that may run at the same time, each with scratch memory of its own.
+// A blocked array is (blocks, Z, Y, X, 16), aligned to 64 bytes; lanes beyond the number of channels are zero. Where channels
+// come last, (Z, Y, X, channels), their number is a multiple of 16. Work is cut into items that may run at the same time, each
+// with scratch memory of its own.
 #ifndef MICROTOME_KERNELS_CONVOLUTION_H
 #define MICROTOME_KERNELS_CONVOLUTION_H
 
@@ -45,6 +46,8 @@ typedef struct mt_convolution {
   size_t item_slices;
   size_t item_rows;
   size_t output_blocks;
+  /// Whether features and output lie with their channels last instead of blocked. Only with `tile`.
+  int is_channels_last;
   /// Multiplies bfloat16 by bfloat16 and adds up in floats. Not for images, whose few channels save nothing.
   int is_bf16;
   /// Floats, with tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x,
@@ -71,10 +74,15 @@ void mt_convolution_limit(mt_level level);
 int mt_convolution_is_fast(void);
 /// Whether it multiplies bfloat16, so that `is_bf16` saves time. Elsewhere the result is nearly the same, but takes longer.
 int mt_convolution_has_bf16(void);
-/// The weights of one output block for Winograd's method, G w G' of each kernel's Y and X, from (output, input, kernel z, 3, 3)
-/// to the order of `mt_convolution`.
+/// How far apart weights lie that differ by one in output, input, kernel z, y, or x; negative where the order is reversed.
+typedef struct mt_weight_strides {
+  ptrdiff_t output, input, z, y, x;
+} mt_weight_strides;
+
+/// The weights of one output block for Winograd's method, G w G' of each kernel's Y and X, in the order of `mt_convolution`.
 void mt_tile_weights(
-    const float *weights, size_t outputs, size_t inputs, size_t depth, size_t tile, size_t block, float *result);
+    const float *weights, mt_weight_strides strides, size_t outputs, size_t inputs, size_t depth, size_t tile,
+    size_t block, float *result);
 
 /// Rows of 16 floats, an even number of them, as bfloat16 with two rows' values side by side: (rows / 2, 16, 2).
 void mt_pair_rows(const float *rows, size_t count, uint16_t *pairs);

@@ -108,7 +108,12 @@ struct NativeCut: Sendable, Equatable {
     let channels = step.inputs.reduce(0) { $0 + $1.channels }
     let allWeightBytes = 36 * 3 * channels * step.outputChannels * weightBytes
     let tile = allWeightBytes <= Self.mostWeightBytes && cost(4) < cost(2) ? 4 : 2
-    let (tileRows, columns) = tiles(tile)
+    self.init(tiles: tile, size: size, workers: workers)
+  }
+
+  /// Squares of `tile`, in arrays of a size (Z, Y, X).
+  init(tiles tile: Int, size: [Int], workers: Int) {
+    let (tileRows, columns) = ((size[1] + tile - 1) / tile, (size[2] + tile - 1) / tile)
     // Every item makes tiles of two slices more than it has, so it should have many.
     let inSlice = min(tileRows, max(1, 32 / columns))
     self.init(tile: tile, slices: min(size[0], max(1, 256 / (inSlice * columns)), 8), rows: inSlice)

@@ -60,7 +60,10 @@ struct WeightShape {
       withFillers(weights, each: places, times: outputs).withUnsafeBufferPointer { weights in
         let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
         Parallel.forEach(blocks) { block in
-          mt_tile_weights(weights.value, outputs, count, kernel[0], tile, block, result.value)
+          mt_tile_weights(
+            weights.value,
+            mt_weight_strides(output: count * places, input: places, z: kernel[1] * kernel[2], y: kernel[2], x: 1),
+            outputs, count, kernel[0], tile, block, result.value)
         }
       }
     }

@@ -63,13 +63,21 @@ public struct TorchEngine: TrainingEngine {
       if isTraining { library.keepMemory() }
     }
     try library.prepare(device)
+    // Our convolutions keep arrays in single precision and round only what they multiply.
+    let trainsNatively = isTraining && usesOwnKernels && device.kind == .cpu && NativeEngine.isFast
     let element: TorchElement =
       switch precision {
-      case .bf16: .bfloat16
+      case .bf16: trainsNatively && NativeEngine.multipliesBF16 ? .float32 : .bfloat16
       case .fp16: .float16
       case .auto, .fp32: .float32
       }
-    let context = TorchContext(library, device: device, element: element, usesOwnKernels: usesOwnKernels)
+    let winograd =
+      trainsNatively
+      ? WinogradTrainer(isBF16: precision == .bf16, workers: library.threads) { [library] count, body in
+        library.parallel(count, body)
+      } : nil
+    let context = TorchContext(
+      library, device: device, element: element, usesOwnKernels: usesOwnKernels, winograd: winograd)
     return (context, precision, notes)
   }
 }
