@@ -1,21 +1,23 @@
 #include "kernels_convolution_gradients.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "dispatch.h"
 
-enum { points = 6 };
+// Values of one place of a kernel between a block of channels and a block of outputs.
+enum { points = 6, square = mt_lanes * mt_lanes };
 
 static size_t blocks_of(size_t channels) { return (channels + mt_lanes - 1) / mt_lanes; }
 
 size_t mt_weight_gradient_sums(const mt_convolution *c) {
-  return points * points * blocks_of(c->inputs[0].channels) * c->output_blocks * c->kernel[0] * mt_lanes * mt_lanes;
+  return points * points * blocks_of(c->inputs[0].channels) * c->output_blocks * c->kernel[0] * square;
 }
 
 // G' of the points 0, one over the square root of 2 and the square root of 2 with their negatives, and infinity.
-static inline __attribute__((always_inline)) void narrow(const float (*u)[mt_lanes], size_t stride, float (*w)[mt_lanes]) {
+static inline __attribute__((always_inline)) void narrow(const float (*u)[square], size_t stride, float (*w)[square]) {
   const float root = (float)M_SQRT2;
-  for (size_t i = 0; i < mt_lanes; i++) {
+  for (size_t i = 0; i < square; i++) {
     float inner = u[stride][i] + u[2 * stride][i], outer = u[3 * stride][i] + u[4 * stride][i];
     float inner_difference = u[stride][i] - u[2 * stride][i], outer_difference = u[3 * stride][i] - u[4 * stride][i];
     w[0][i] = u[0][i] - 2.f / 3 * inner + 1.f / 6 * outer;
@@ -28,27 +30,32 @@ MT_MULTIVERSION
 void mt_weight_gradient_finish(
     const mt_convolution *c, const float *const *sums, size_t sum_count, size_t input_block, float *result,
     mt_weight_strides strides) {
-  const size_t depth = c->kernel[0], square = mt_lanes * mt_lanes;
-  const size_t point_stride = c->output_blocks * depth * square;
+  const size_t depth = c->kernel[0], point_stride = c->output_blocks * depth * square;
   for (size_t out = 0; out < c->output_blocks; out++) {
     for (size_t z = 0; z < depth; z++) {
-      for (size_t channel = 0; channel < mt_lanes; channel++) {
-        const size_t place =
-            input_block * points * points * point_stride + (out * depth + z) * square + channel * mt_lanes;
-        float u[points * points][mt_lanes], half[points][3][mt_lanes], w[3][mt_lanes];
-        for (size_t point = 0; point < points * points; point++) {
-          for (size_t i = 0; i < mt_lanes; i++) {
-            u[point][i] = 0;
-            for (size_t s = 0; s < sum_count; s++) u[point][i] += sums[s][place + point * point_stride + i];
+      float half[points][3][square], w[3][square];
+      for (size_t row = 0; row < points; row++) {
+        float u[points][square];
+        for (size_t column = 0; column < points; column++) {
+          const size_t point = (input_block * points + row) * points + column;
+          const size_t place = point * point_stride + (out * depth + z) * square;
+          memcpy(u[column], sums[0] + place, sizeof(u[column]));
+          for (size_t s = 1; s < sum_count; s++) {
+            for (size_t i = 0; i < square; i++) u[column][i] += sums[s][place + i];
           }
         }
-        for (size_t row = 0; row < points; row++) narrow(u + row * points, 1, half[row]);
-        for (size_t x = 0; x < 3; x++) {
-          narrow(half[0] + x, 3, w);
-          for (size_t y = 0; y < 3; y++) {
-            float *to = result + (ptrdiff_t)(input_block * mt_lanes + channel) * strides.input
-                        + (ptrdiff_t)z * strides.z + (ptrdiff_t)y * strides.y + (ptrdiff_t)x * strides.x;
-            for (size_t i = 0; i < mt_lanes; i++) to[(ptrdiff_t)(out * mt_lanes + i) * strides.output] = w[y][i];
+        narrow(u, 1, half[row]);
+      }
+      for (size_t x = 0; x < 3; x++) {
+        narrow(half[0] + x, 3, w);
+        for (size_t y = 0; y < 3; y++) {
+          float *to = result + (ptrdiff_t)(input_block * mt_lanes) * strides.input + (ptrdiff_t)z * strides.z
+                      + (ptrdiff_t)y * strides.y + (ptrdiff_t)x * strides.x;
+          for (size_t i = 0; i < mt_lanes; i++) {
+            for (size_t channel = 0; channel < mt_lanes; channel++) {
+              to[(ptrdiff_t)(out * mt_lanes + i) * strides.output + (ptrdiff_t)channel * strides.input] =
+                  w[y][channel * mt_lanes + i];
+            }
           }
         }
       }

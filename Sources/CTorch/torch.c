@@ -220,7 +220,8 @@ enum { large_page = 2 << 20 };
 void mt_torch_keep_memory(void) {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+  // Never give memory back, not even the heap that is freed below.
+  mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
   // The heap grows to this size and stays; what is not used takes no memory.
   size_t size = (size_t)INT32_MAX;

@@ -29,8 +29,8 @@ final class WinogradTrainer {
       self.init(
         depth: kernel[0], inputs: input[1], outputs: outputs, samples: input[0],
         size: NativePlan.axes(Array(input[2...]), filler: 1))
-      // Weights become four times as many, whose making and reading few tiles do not pay back.
-      guard samples * size[0] * tileRows * tileColumns >= WinogradTrainer.leastTiles else { return nil }
+      // As measured: a tile costs as much as three voxels do in PyTorch, and making four times as many weights as much as 250.
+      guard samples * voxels >= 3 * samples * size[0] * tileRows * tileColumns + 250 else { return nil }
     }
 
     init(depth: Int, inputs: Int, outputs: Int, samples: Int, size: [Int]) {
@@ -57,7 +57,6 @@ final class WinogradTrainer {
   }
 
   private static let tile = 4
-  private static let leastTiles = 96
 
   private let isBF16: Bool
   private let workers: Int
