@@ -44,13 +44,6 @@ static size_t mt_blocks_of(const mt_convolution *c) {
   return blocks;
 }
 
-// How far apart the voxels and the blocks of an array lie.
-static size_t mt_voxel_stride(const mt_convolution *c, size_t channels) { return c->is_channels_last ? channels : mt_lanes; }
-
-static size_t mt_block_stride(const mt_convolution *c, const size_t size[3]) {
-  return (c->is_channels_last ? 1 : size[0] * size[1] * size[2]) * mt_lanes;
-}
-
 // Whether a result is more than a core's cache keeps until it is read. It is then written past the caches, which would
 // otherwise read each line before it is overwritten.
 static int mt_goes_to_memory(const mt_convolution *c) {
@@ -144,6 +137,29 @@ static mt_phases mt_phases_of(const mt_convolution *c) {
   return phases;
 }
 
+// Where what a place of the kernel meets lies in the sorted values of an item, in rows.
+static size_t mt_place_offset(const mt_convolution *c, const mt_phases *phases, size_t kz, size_t ky, size_t kx) {
+  size_t phase = (kz % c->stride[0] * phases->count[1] + ky % c->stride[1]) * phases->count[2] + kx % c->stride[2];
+  size_t row = (kz / c->stride[0] * phases->size[1] + ky / c->stride[1]) * phases->size[2] + kx / c->stride[2];
+  return phase * phases->blocks * phases->size[0] * phases->size[1] * phases->size[2] + row;
+}
+
+// What an item that multiplies one by one makes.
+typedef struct mt_row_region {
+  size_t z, slices, y, lines;
+  // Those between the lines and slices of the result are computed too, and left out.
+  size_t rows;
+} mt_row_region;
+
+static mt_row_region mt_row_region_of(const mt_convolution *c, const mt_phases *phases, size_t item) {
+  const size_t strips = (c->output_size[1] + c->item_rows - 1) / c->item_rows;
+  mt_row_region region = {.z = item / strips * c->item_slices, .y = item % strips * c->item_rows};
+  region.slices = c->output_size[0] - region.z < c->item_slices ? c->output_size[0] - region.z : c->item_slices;
+  region.lines = c->output_size[1] - region.y < c->item_rows ? c->output_size[1] - region.y : c->item_rows;
+  region.rows = ((region.slices - 1) * phases->size[1] + region.lines - 1) * phases->size[2] + c->output_size[2];
+  return region;
+}
+
 size_t mt_convolution_items(const mt_convolution *c) {
   size_t strips = c->tile > 0 ? mt_tiling_of(c).strips : (c->output_size[1] + c->item_rows - 1) / c->item_rows;
   return strips * ((c->output_size[0] + c->item_slices - 1) / c->item_slices);
@@ -160,6 +176,10 @@ size_t mt_convolution_scratch(const mt_convolution *c) {
 }
 
 size_t mt_weight_gradient_scratch(const mt_convolution *c) {
+  if (c->tile == 0) {
+    mt_phases phases = mt_phases_of(c);
+    return phases.values + c->output_blocks * phases.product_stride;
+  }
   mt_gradient_tiling tiling = mt_gradient_tiling_of(c);
   return tiling.forward.padded + 36 * (tiling.input_stride + tiling.gradient_stride) / mt_step_of(c);
 }
@@ -206,6 +226,22 @@ void mt_tile_weights(
           to[lane] = (float)(g[0] * row[0][lane] + g[1] * row[1][lane] + g[2] * row[2][lane]);
         }
       }
+    }
+  }
+}
+
+void mt_row_weights(
+    const float *weights, mt_weight_strides strides, size_t outputs, size_t inputs, const size_t kernel[3], size_t block,
+    float *result) {
+  const size_t lanes = outputs - block * mt_lanes < mt_lanes ? outputs - block * mt_lanes : mt_lanes;
+  const size_t places = kernel[0] * kernel[1] * kernel[2];
+  float *to = result + block * places * inputs * mt_lanes;
+  for (size_t place = 0; place < places; place++) {
+    const float *from = weights + (ptrdiff_t)(block * mt_lanes) * strides.output
+                        + (ptrdiff_t)(place / (kernel[1] * kernel[2])) * strides.z
+                        + (ptrdiff_t)(place / kernel[2] % kernel[1]) * strides.y + (ptrdiff_t)(place % kernel[2]) * strides.x;
+    for (size_t input = 0; input < inputs; input++, from += strides.input, to += mt_lanes) {
+      for (size_t lane = 0; lane < mt_lanes; lane++) to[lane] = lane < lanes ? from[(ptrdiff_t)lane * strides.output] : 0;
     }
   }
 }
@@ -349,12 +385,16 @@ void mt_convolution_run(const mt_convolution *c, size_t item, float *scratch) {
 }
 
 void mt_weight_gradient_run(
-    const mt_convolution *c, const float *gradient, size_t item, float *scratch, float *sums) {
-  if (c->is_bf16) {
-    MT_DISPATCH_BF16(weight_gradient_run, c, gradient, item, scratch, sums);
+    const mt_convolution *c, const mt_features *gradient, size_t item, float *scratch, float *sums) {
+  if (c->tile == 0) {
+    MT_DISPATCH(row_gradient_run, c, gradient, item, scratch, sums);
     return;
   }
-  MT_DISPATCH(weight_gradient_run, c, gradient, item, scratch, sums);
+  if (c->is_bf16) {
+    MT_DISPATCH_BF16(tile_gradient_run, c, gradient, item, scratch, sums);
+    return;
+  }
+  MT_DISPATCH(tile_gradient_run, c, gradient, item, scratch, sums);
 }
 
 void mt_enlargement_run(const mt_convolution *c, size_t item, float *scratch) {

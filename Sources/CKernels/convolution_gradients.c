@@ -11,6 +11,10 @@ enum { points = 6, square = mt_lanes * mt_lanes };
 static size_t blocks_of(size_t channels) { return (channels + mt_lanes - 1) / mt_lanes; }
 
 size_t mt_weight_gradient_sums(const mt_convolution *c) {
+  if (c->tile == 0) {
+    size_t values = c->image_channels > 0 ? c->image_channels : blocks_of(c->inputs[0].channels) * mt_lanes;
+    return c->output_blocks * c->kernel[0] * c->kernel[1] * c->kernel[2] * values * mt_lanes;
+  }
   return points * points * blocks_of(c->inputs[0].channels) * c->output_blocks * c->kernel[0] * square;
 }
 
@@ -26,8 +30,37 @@ static inline __attribute__((always_inline)) void narrow(const float (*u)[square
   }
 }
 
+static void finish_rows(
+    const mt_convolution *c, const float *const *sums, size_t sum_count, size_t input_block, float *result,
+    mt_weight_strides strides) {
+  const int is_image = c->image_channels > 0;
+  const size_t channels = is_image ? 1 : mt_lanes;
+  const size_t all = is_image ? c->image_channels : blocks_of(c->inputs[0].channels) * mt_lanes;
+  const size_t places = c->kernel[0] * c->kernel[1] * c->kernel[2];
+  for (size_t out = 0; out < c->output_blocks; out++) {
+    for (size_t place = 0; place < places; place++) {
+      const size_t from = ((out * places + place) * all + input_block * channels) * mt_lanes;
+      float values[square];
+      memcpy(values, sums[0] + from, channels * mt_lanes * sizeof(float));
+      for (size_t s = 1; s < sum_count; s++) {
+        for (size_t i = 0; i < channels * mt_lanes; i++) values[i] += sums[s][from + i];
+      }
+      float *to = result + (ptrdiff_t)(out * mt_lanes) * strides.output
+                  + (ptrdiff_t)(input_block * channels) * strides.input
+                  + (ptrdiff_t)(place / (c->kernel[1] * c->kernel[2])) * strides.z
+                  + (ptrdiff_t)(place / c->kernel[2] % c->kernel[1]) * strides.y
+                  + (ptrdiff_t)(place % c->kernel[2]) * strides.x;
+      for (size_t i = 0; i < mt_lanes; i++) {
+        for (size_t channel = 0; channel < channels; channel++) {
+          to[(ptrdiff_t)i * strides.output + (ptrdiff_t)channel * strides.input] = values[channel * mt_lanes + i];
+        }
+      }
+    }
+  }
+}
+
 MT_MULTIVERSION
-void mt_weight_gradient_finish(
+static void finish_tiles(
     const mt_convolution *c, const float *const *sums, size_t sum_count, size_t input_block, float *result,
     mt_weight_strides strides) {
   const size_t depth = c->kernel[0], point_stride = c->output_blocks * depth * square;
@@ -61,4 +94,10 @@ void mt_weight_gradient_finish(
       }
     }
   }
+}
+
+void mt_weight_gradient_finish(
+    const mt_convolution *c, const float *const *sums, size_t sum_count, size_t input_block, float *result,
+    mt_weight_strides strides) {
+  (c->tile == 0 ? finish_rows : finish_tiles)(c, sums, sum_count, input_block, result, strides);
 }

@@ -1,4 +1,4 @@
-// The gradient of weights by Winograd's method. Part of convolution_kernels.h.
+// The gradient of weights, as a sum of outer products. Part of convolution_kernels.h.
 
 // A of 4 results: what the points of a tile are multiplied by, so that a gradient of results becomes one of products.
 MT_INLINE void MT_FOR(widen)(const mt_vector *d, size_t from, mt_vector *o, size_t to) {
@@ -78,8 +78,8 @@ static __attribute__((noinline)) void MT_FOR(outer_product)(
   MT_UNROLL for (size_t i = 0; i < MT_OUTER; i++) STORE(sums + i * mt_lanes, all[i]);
 }
 
-static void MT_FOR(weight_gradient_run)(
-    const mt_convolution *c, const float *gradient, size_t item, float *scratch, float *sums) {
+static void MT_FOR(tile_gradient_run)(
+    const mt_convolution *c, const mt_features *gradient, size_t item, float *scratch, float *sums) {
   const mt_gradient_tiling tiling = mt_gradient_tiling_of(c);
   const size_t z = item / tiling.forward.strips * c->item_slices;
   const size_t y = item % tiling.forward.strips * c->item_rows * 4;
@@ -95,19 +95,18 @@ static void MT_FOR(weight_gradient_run)(
   for (size_t block = 0; block < tiling.input_blocks; block++) {
     for (size_t slice = 0; slice < slices + depth - 1; slice++) {
       MT_FOR(pad_rows)
-      (c, c->inputs, block, (ptrdiff_t)(z + slice) - (ptrdiff_t)c->padding[0], (ptrdiff_t)y - 1, tile_rows * 4 + 2,
+      (c, c->inputs, block, (ptrdiff_t)(z + slice) - c->padding[0], (ptrdiff_t)y - 1, tile_rows * 4 + 2,
        tiling.forward.padded_columns, padded);
       MT_FOR(spread_input_steps)
       (padded, tiling.forward.padded_columns, tile_rows, tile_columns,
        inputs + (block * tiling.input_rows + slice * in_slice) * mt_lanes, tiling.input_stride);
     }
   }
-  const mt_features result = {.values = gradient, .channels = c->output_blocks * mt_lanes};
   for (size_t block = 0; block < c->output_blocks; block++) {
     for (size_t slice = 0; slice < slices; slice++) {
       // Padded as an input is; tiles without the border begin one row and one column further.
       MT_FOR(pad_rows)
-      (c, &result, block, (ptrdiff_t)(z + slice), (ptrdiff_t)y - 1, tile_rows * 4 + 2, tiling.forward.padded_columns,
+      (c, gradient, block, (ptrdiff_t)(z + slice), (ptrdiff_t)y - 1, tile_rows * 4 + 2, tiling.forward.padded_columns,
        padded);
       MT_FOR(spread_gradient_steps)
       (padded + (tiling.forward.padded_columns + 1) * mt_lanes, tiling.forward.padded_columns, tile_rows, tile_columns,
@@ -129,6 +128,67 @@ static void MT_FOR(weight_gradient_run)(
     }
   }
 }
+
+#if MT_STEP == 1
+// sums[place][16] += the sum over rows of left[offset of the place + row] * right[row][16], for so many places.
+#define MT_IMAGE_PRODUCT(name, count)                                                                              \
+  static __attribute__((noinline)) void MT_FOR(name)(                                                              \
+      const float *left, const uint32_t *offsets, const float *right, size_t rows, float *sums) {                  \
+    mt_vector all[count];                                                                                          \
+    MT_UNROLL for (size_t i = 0; i < count; i++) all[i] = LOAD(sums + i * mt_lanes);                               \
+    for (size_t row = 0; row < rows; row++) {                                                                      \
+      mt_vector values = LOAD(right + row * mt_lanes);                                                             \
+      MT_UNROLL for (size_t i = 0; i < count; i++) all[i] += values * left[offsets[i] + row];                      \
+    }                                                                                                              \
+    MT_UNROLL for (size_t i = 0; i < count; i++) STORE(sums + i * mt_lanes, all[i]);                               \
+  }
+MT_IMAGE_PRODUCT(image_products, 9)
+MT_IMAGE_PRODUCT(image_product, 1)
+#undef MT_IMAGE_PRODUCT
+
+static void MT_FOR(row_gradient_run)(
+    const mt_convolution *c, const mt_features *gradient, size_t item, float *scratch, float *sums) {
+  const mt_phases phases = mt_phases_of(c);
+  const mt_row_region region = mt_row_region_of(c, &phases, item);
+  const mt_strides strides = gradient->strides;
+  float *sorted = scratch, *gradients = scratch + phases.values;
+  MT_FOR(sort)(c, &phases, region.z, region.y, sorted);
+  mt_places places;
+  MT_FOR(add_kernel_places)(c, &phases, &places);
+  for (size_t block = 0; block < c->output_blocks; block++) {
+    const MT_FOR(view) view = MT_FOR(view_of)(gradient, block);
+    float *to = gradients + block * phases.product_stride;
+    // Rows that belong to no line count for nothing.
+    MT_FOR(clear)(region.rows, to);
+    for (size_t slice = 0; slice < region.slices; slice++) {
+      for (size_t line = 0; line < region.lines; line++) {
+        const float *from = gradient->values + block * strides.block + (region.z + slice) * strides.z
+                            + (region.y + line) * strides.y;
+        MT_FOR(copy)
+        (from, strides.x, c->output_size[2], &view,
+         to + (slice * phases.size[1] + line) * phases.size[2] * mt_lanes);
+      }
+    }
+  }
+  for (size_t out = 0; out < c->output_blocks; out++) {
+    const float *right = gradients + out * phases.product_stride;
+    for (size_t place = 0; place < places.count;) {
+      if (c->image_channels == 0) {
+        for (size_t lane = 0; lane < mt_lanes; lane += MT_OUTER, sums += MT_OUTER * mt_lanes) {
+          MT_FOR(outer_product)(sorted + places.offsets[place] + lane, right, region.rows, sums);
+        }
+        place++;
+      } else {
+        const size_t some = places.count - place < 9 ? 1 : 9;
+        (some == 9 ? MT_FOR(image_products) : MT_FOR(image_product))(
+            sorted, places.offsets + place, right, region.rows, sums);
+        place += some;
+        sums += some * mt_lanes;
+      }
+    }
+  }
+}
+#endif
 
 #undef MT_SPREAD_STEPS
 #undef MT_INPUT_POINTS

@@ -67,8 +67,8 @@ MT_INLINE void MT_FOR(collect_tiles)(
     MT_FOR(moments) * moments, const size_t tile) {
   const size_t n = tile + 2, height = c->output_size[1], width = c->output_size[2];
   const mt_vector bias = c->bias == NULL ? (mt_vector){0} : LOAD(c->bias + block * mt_lanes);
-  const size_t voxel = mt_voxel_stride(c, c->output_blocks * mt_lanes);
-  float *output = c->output + block * mt_block_stride(c, c->output_size);
+  const mt_strides strides = c->output_strides;
+  float *output = c->output + block * strides.block;
   for (size_t slice = 0; slice < region->slices; slice++) {
     for (size_t row = 0; row < region->tile_rows; row++) {
       for (size_t column = 0; column < region->tile_columns; column++, points += mt_lanes) {
@@ -78,7 +78,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
         MT_UNROLL for (size_t i = 0; i < tile; i++) MT_FOR(collect)(b + i * n, 1, a + i * tile, 1, tile);
         size_t y = region->y + row * tile, x = column * tile;
         size_t rows = height - y < tile ? height - y : tile, columns = width - x < tile ? width - x : tile;
-        float *to = output + (((region->z + slice) * height + y) * width + x) * voxel;
+        float *to = output + (region->z + slice) * strides.z + y * strides.y + x * strides.x;
         if (moments->count == 0) moments->center = a[0] + bias;
         moments->count += rows * columns;
         mt_vector sum = {0}, squares = {0};
@@ -86,7 +86,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
           MT_UNROLL for (size_t i = 0; i < tile; i++) {
             MT_UNROLL for (size_t j = 0; j < tile; j++) {
               mt_vector value = a[i * tile + j] + bias;
-              __builtin_nontemporal_store(value, (mt_vector *)(to + (i * width + j) * voxel));
+              __builtin_nontemporal_store(value, (mt_vector *)(to + i * strides.y + j * strides.x));
               MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
@@ -94,7 +94,7 @@ MT_INLINE void MT_FOR(collect_tiles)(
           for (size_t i = 0; i < rows; i++) {
             for (size_t j = 0; j < columns; j++) {
               mt_vector value = a[i * tile + j] + bias;
-              STORE(to + (i * width + j) * voxel, value);
+              STORE(to + i * strides.y + j * strides.x, value);
               MT_FOR(count_in)(value, moments, &sum, &squares);
             }
           }
@@ -125,8 +125,8 @@ MT_TILES(4)
 static void MT_FOR(pad_rows)(
     const mt_convolution *c, const mt_features *features, size_t block, ptrdiff_t z, ptrdiff_t y, size_t rows,
     size_t columns, float *to) {
-  const size_t height = c->input_size[1], width = c->input_size[2], voxel = mt_voxel_stride(c, features->channels);
-  const float *values = features->values + block * mt_block_stride(c, c->input_size);
+  const size_t height = c->input_size[1], width = c->input_size[2];
+  const mt_strides strides = features->strides;
   MT_FOR(view) view = MT_FOR(view_of)(features, block);
   size_t seen = width < columns - 1 ? width : columns - 1;
   for (size_t row = 0; row < rows; row++, y++, to += columns * mt_lanes) {
@@ -135,7 +135,8 @@ static void MT_FOR(pad_rows)(
       continue;
     }
     MT_FOR(clear)(1, to);
-    MT_FOR(copy)(values + ((size_t)z * height + (size_t)y) * width * voxel, voxel, seen, &view, to + mt_lanes);
+    const float *from = features->values + block * strides.block + (size_t)z * strides.z + (size_t)y * strides.y;
+    MT_FOR(copy)(from, strides.x, seen, &view, to + mt_lanes);
     MT_FOR(clear)(columns - 1 - seen, to + (1 + seen) * mt_lanes);
   }
 }
@@ -159,7 +160,7 @@ static void MT_FOR(run_tiles)(const mt_convolution *c, size_t item, float *scrat
     for (size_t block = 0; block * mt_lanes < c->inputs[i].channels; block++, place++) {
       for (size_t slice = 0; slice < region.slices + c->kernel[0] - 1; slice++) {
         MT_FOR(pad_rows)
-        (c, &c->inputs[i], block, (ptrdiff_t)(region.z + slice) - (ptrdiff_t)c->padding[0], (ptrdiff_t)region.y - 1,
+        (c, &c->inputs[i], block, (ptrdiff_t)(region.z + slice) - c->padding[0], (ptrdiff_t)region.y - 1,
          region.tile_rows * tile + 2, tiling.padded_columns, padded);
         MT_FOR(point) *to = spread + place * tiling.block_stride + slice * in_slice * mt_lanes;
         (tile == 2 ? MT_FOR(spread_tiles_2) : MT_FOR(spread_tiles_4))(

@@ -14,6 +14,7 @@
 #include "kernels_logits.h"
 #include "kernels_losses.h"
 #include "kernels_morphology.h"
+#include "kernels_pointwise.h"
 #include "kernels_random.h"
 #include "kernels_resample.h"
 #include "kernels_runs.h"

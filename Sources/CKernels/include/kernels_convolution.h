@@ -1,8 +1,8 @@
 // Convolutions and what comes with them in a network, on blocks of 16 channels.
 //
-// A blocked array is (blocks, Z, Y, X, 16), aligned to 64 bytes; lanes beyond the number of channels are zero. Where channels
-// come last, (Z, Y, X, channels), their number is a multiple of 16. Work is cut into items that may run at the same time, each
-// with scratch memory of its own.
+// A blocked array is (blocks, Z, Y, X, 16), aligned to 64 bytes; lanes beyond the number of channels are zero. Convolutions
+// take arrays of other strides too, as (Z, Y, X, blocks, 16). Work is cut into items that may run at the same time, each with
+// scratch memory of its own.
 #ifndef MICROTOME_KERNELS_CONVOLUTION_H
 #define MICROTOME_KERNELS_CONVOLUTION_H
 
@@ -14,12 +14,19 @@ enum { mt_lanes = 16 };
 /// The largest product of a convolution's kernel places and its input blocks (or an image's channels).
 #define MT_MOST_PLACES 4096
 
+/// How many floats lie between the beginnings of neighbours in an array of blocks of 16 channels: multiples of 16, but for
+/// images.
+typedef struct mt_strides {
+  size_t block, z, y, x;
+} mt_strides;
+
 /// Channels as a reader sees them: value * scale + shift, multiplied by `slope` where that is negative. Normalisation and
 /// activation so cost no pass over memory of their own.
 typedef struct mt_features {
-  /// Blocked.
   const float *values;
   size_t channels;
+  /// Only looked at by convolutions and enlargements; everything else takes blocked arrays.
+  mt_strides strides;
   /// (blocks, 16); NULL leaves the values as they are.
   const float *scale;
   const float *shift;
@@ -31,14 +38,15 @@ typedef struct mt_features {
 typedef struct mt_convolution {
   const mt_features *inputs;
   size_t input_count;
-  /// In place of `inputs`, if it has channels: (channels, Z, Y, X), not blocked. Only without `tile`.
+  /// In place of `inputs`, if it has channels, which lie `block` apart and need not be aligned. Only without `tile`.
   const float *image;
   size_t image_channels;
+  mt_strides image_strides;
   size_t input_size[3];
   size_t output_size[3];
   size_t kernel[3];
   size_t stride[3];
-  size_t padding[3];
+  ptrdiff_t padding[3];
   /// Winograd's method in Y and X (arXiv:1509.09308), making squares of so many results at once: 2 or 4. It takes kernels
   /// of 3 in Y and X, and strides of 1. 0 multiplies one by one.
   size_t tile;
@@ -46,8 +54,6 @@ typedef struct mt_convolution {
   size_t item_slices;
   size_t item_rows;
   size_t output_blocks;
-  /// Whether features and output lie with their channels last instead of blocked. Only with `tile`.
-  int is_channels_last;
   /// Multiplies bfloat16 by bfloat16 and adds up in floats. Not for images, whose few channels save nothing.
   int is_bf16;
   /// Floats, with tiles (points, output block, kernel z, channel, 16), else (output block, kernel z, kernel y, kernel x,
@@ -56,8 +62,8 @@ typedef struct mt_convolution {
   const void *weights;
   /// (output blocks, 16) or NULL.
   const float *bias;
-  /// Blocked.
   float *output;
+  mt_strides output_strides;
   /// (items, output blocks, 4, 16) or NULL: how many voxels, a value near them, the sum of what they differ from it and the
   /// sum of its squares, each per channel.
   float *statistics;
@@ -83,6 +89,10 @@ typedef struct mt_weight_strides {
 void mt_tile_weights(
     const float *weights, mt_weight_strides strides, size_t outputs, size_t inputs, size_t depth, size_t tile,
     size_t block, float *result);
+/// The same for multiplying one by one.
+void mt_row_weights(
+    const float *weights, mt_weight_strides strides, size_t outputs, size_t inputs, const size_t kernel[3], size_t block,
+    float *result);
 
 /// Rows of 16 floats, an even number of them, as bfloat16 with two rows' values side by side: (rows / 2, 16, 2).
 void mt_pair_rows(const float *rows, size_t count, uint16_t *pairs);

@@ -54,7 +54,7 @@ struct NativeConvolution: Sendable {
       cut = NativeCut(tilesOf: step, workers: workers, weightBytes: isBF16 ? 2 : 4)
       weights = shape.tiles(values, tile: cut.tile)
     } else {
-      cut = NativeCut(rowsOf: step, workers: workers)
+      cut = NativeCut(rows: step.outputSize, workers: workers)
       weights = shape.rows(values)
     }
     let blocks = NativePlan.blocks(of: source.outputChannels)
@@ -86,8 +86,9 @@ struct NativeCut: Sendable, Equatable {
   }
 
   /// Voxels one by one, so many that a product has enough rows and that there is an item for every worker.
-  init(rowsOf step: NativeStep, workers: Int) {
-    let size = step.outputSize
+  ///
+  /// - Parameter size: of the result (Z, Y, X).
+  init(rows size: [Int], workers: Int) {
     self.init(tile: 0, slices: size[0], rows: min(size[1], max(1, 256 / size[2])))
     slices = min(size[0], max(1, 256 / (rows * size[2])))
     shrink(of: size[1], slices: size[0], workers: workers)

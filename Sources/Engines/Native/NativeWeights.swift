@@ -39,49 +39,51 @@ struct WeightShape {
 
   /// (output block, kernel place, channel, 16)
   func rows(_ weights: [Float]) -> AlignedFloats {
-    let count = multiplied
-    return reordered(withFillers(weights, each: places, times: outputs)) { output, input, place in
-      ((output / Self.lanes * places + place) * count + input, (output * count + input) * places + place)
+    made(weights, count: places) { weights, block, result in
+      mt_row_weights(weights, strides, outputs, multiplied, kernel, block, result)
+    }
+  }
+
+  /// (point, output block, kernel z, channel, 16)
+  func tiles(_ weights: [Float], tile: Int) -> AlignedFloats {
+    made(weights, count: (tile + 2) * (tile + 2) * kernel[0]) { weights, block, result in
+      mt_tile_weights(weights, strides, outputs, multiplied, kernel[0], tile, block, result)
     }
   }
 
   /// (kernel place, output block, channel, 16)
   func enlargement(_ weights: [Float]) -> AlignedFloats {
     let count = multiplied
-    return reordered(withFillers(weights, each: outputs * places, times: 1)) { output, input, place in
-      ((place * blocks + output / Self.lanes) * count + input, (input * outputs + output) * places + place)
-    }
-  }
-
-  /// (point, output block, kernel z, channel, 16)
-  func tiles(_ weights: [Float], tile: Int) -> AlignedFloats {
-    let count = multiplied
-    let rows = AlignedFloats(count: (tile + 2) * (tile + 2) * blocks * kernel[0] * count * Self.lanes) { result in
-      withFillers(weights, each: places, times: outputs).withUnsafeBufferPointer { weights in
-        let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
-        Parallel.forEach(blocks) { block in
-          mt_tile_weights(
-            weights.value,
-            mt_weight_strides(output: count * places, input: places, z: kernel[1] * kernel[2], y: kernel[2], x: 1),
-            outputs, count, kernel[0], tile, block, result.value)
+    let weights = withFillers(weights, each: outputs * places, times: 1)
+    let rows = AlignedFloats(count: blocks * places * count * Self.lanes) { result in
+      for output in 0..<outputs {
+        for input in 0..<count {
+          for place in 0..<places {
+            let to = (place * blocks + output / Self.lanes) * count + input
+            result[to * Self.lanes + output % Self.lanes] = weights[(input * outputs + output) * places + place]
+          }
         }
       }
     }
     return isBF16 ? pairs(rows) : rows
   }
 
-  private func reordered(
-    _ weights: [Float], _ places: (_ output: Int, _ input: Int, _ place: Int) -> (to: Int, from: Int)
+  /// Of weights (output, input, kernel z, y, x).
+  private var strides: mt_weight_strides {
+    mt_weight_strides(output: multiplied * places, input: places, z: kernel[1] * kernel[2], y: kernel[2], x: 1)
+  }
+
+  /// - Parameters:
+  ///   - count: the rows of 16 weights for each block and channel.
+  ///   - make: writes those of a block.
+  private func made(
+    _ weights: [Float], count: Int,
+    _ make: @Sendable (_ weights: UnsafePointer<Float>?, _ block: Int, _ result: UnsafeMutablePointer<Float>?) -> Void
   ) -> AlignedFloats {
-    let count = multiplied
-    let rows = AlignedFloats(count: blocks * self.places * count * Self.lanes) { result in
-      for output in 0..<outputs {
-        for input in 0..<count {
-          for place in 0..<self.places {
-            let (to, from) = places(output, input, place)
-            result[to * Self.lanes + output % Self.lanes] = weights[from]
-          }
-        }
+    let rows = AlignedFloats(count: count * blocks * multiplied * Self.lanes) { result in
+      withFillers(weights, each: places, times: outputs).withUnsafeBufferPointer { weights in
+        let (result, weights) = (Shared(result.baseAddress), Shared(weights.baseAddress))
+        Parallel.forEach(blocks) { make(weights.value, $0, result.value) }
       }
     }
     return isBF16 ? pairs(rows) : rows

@@ -30,18 +30,20 @@ final class NativeWorkspace {
     arrays = AlignedFloats(count: memory.size)
     affine = AlignedFloats(count: plan.affine.count) { _ = $0.update(fromContentsOf: plan.affine) }
     let (arrays, affine) = (arrays, affine)
-    func seen(_ features: NativeFeatures) -> mt_features {
+    func seen(_ features: NativeFeatures, size: [Int]) -> mt_features {
       let scale = features.affine.flatMap { affine.address?.advanced(by: $0) }
       return mt_features(
         values: features.array.flatMap { arrays.address?.advanced(by: memory.offsets[$0]) },
-        channels: features.channels, scale: scale, shift: scale?.advanced(by: features.blocks * Self.lanes),
+        channels: features.channels, strides: Self.strides(size), scale: scale,
+        shift: scale?.advanced(by: features.blocks * Self.lanes),
         slope: features.slope)
     }
     // Where the inputs of each step begin.
     let firstFeatures = plan.steps.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.inputs.count) }
     features = .allocate(capacity: firstFeatures[plan.steps.count])
-    _ = features.initialize(fromContentsOf: plan.steps.flatMap { $0.inputs.map(seen) })
-    outputs = plan.outputs.map { $0.map(seen) }
+    _ = features.initialize(
+      fromContentsOf: plan.steps.flatMap { step in step.inputs.map { seen($0, size: step.inputSize) } })
+    outputs = zip(plan.outputs, plan.outputSizes).map { output, size in output.map { seen($0, size: size) } }
     steps = .allocate(capacity: plan.steps.count)
     var (mostScratch, mostStatistics) = (0, 0)
     for (index, step) in plan.steps.enumerated() {
@@ -50,6 +52,7 @@ final class NativeWorkspace {
       convolution.input_count = step.inputs.count
       convolution.input_size = Self.triple(step.inputSize)
       convolution.output_size = Self.triple(step.outputSize)
+      convolution.output_strides = Self.strides(step.outputSize)
       convolution.output = arrays.address?.advanced(by: memory.offsets[step.output])
       if let source = convolutions[index] {
         convolution.kernel = Self.triple(source.kernel)
@@ -65,6 +68,7 @@ final class NativeWorkspace {
         if step.inputs.contains(where: { $0.array == nil }) {
           convolution.input_count = 0
           convolution.image_channels = step.inputs[0].channels
+          convolution.image_strides = Self.strides(step.inputSize, lanes: 1)
         }
       }
       steps.initializeElement(at: index, to: convolution)
@@ -88,6 +92,12 @@ final class NativeWorkspace {
   deinit {
     features.deallocate()
     steps.deallocate()
+  }
+
+  /// Of a blocked array of a size (Z, Y, X), or with one lane of an image's channels.
+  private static func strides(_ size: [Int], lanes: Int = lanes) -> mt_strides {
+    mt_strides(
+      block: size[0] * size[1] * size[2] * lanes, z: size[1] * size[2] * lanes, y: size[2] * lanes, x: lanes)
   }
 
   private static func triple(_ list: [Int]) -> (Int, Int, Int) { (list[0], list[1], list[2]) }

@@ -13,18 +13,18 @@ struct TorchContext {
   let element: TorchElement
   /// Whether kernels of our own are used; only possible with float32 on a processor.
   let usesOwnKernels: Bool
-  /// Convolutions of our own, where they are faster than PyTorch's.
-  let winograd: WinogradTrainer?
+  /// Convolutions of our own.
+  let trainer: NativeTrainer?
 
   init(
     _ library: TorchLibrary, device: TorchDevice, element: TorchElement, usesOwnKernels: Bool = true,
-    winograd: WinogradTrainer? = nil
+    trainer: NativeTrainer? = nil
   ) {
     self.library = library
     self.device = device
     self.element = element
     self.usesOwnKernels = usesOwnKernels && device == .cpu && element == .float32
-    self.winograd = self.usesOwnKernels ? winograd : nil
+    self.trainer = self.usesOwnKernels ? trainer : nil
   }
 
   var layout: TorchLayout { usesOwnKernels ? .channelsLast : .contiguous }
@@ -64,81 +64,6 @@ struct TorchContext {
   /// Calls `body` with parts of the elements of arrays of `count`, in parallel.
   func forElements(_ count: Int, _ body: (_ start: Int, _ count: Int) -> Void) {
     library.parallel(count, grain: 1 << 15) { body($0.lowerBound, $0.count) }
-  }
-}
-
-// MARK: Convolution
-
-extension TorchContext {
-  typealias Convolution = Graph.Operation.Convolution
-
-  /// What runs a convolution of ours; nil where it is left to PyTorch.
-  private func winograd(_ convolution: Convolution, input: [Int]) -> (WinogradTrainer, WinogradTrainer.Shape)? {
-    guard let winograd,
-      let shape = WinogradTrainer.Shape(
-        kernel: convolution.kernel, stride: convolution.stride, padding: convolution.padding, input: input,
-        outputs: convolution.outputChannels)
-    else { return nil }
-    return (winograd, shape)
-  }
-
-  private func numbers(_ convolution: Convolution, isTransposed: Bool) -> [TorchArgument] {
-    let axes = convolution.kernel.count
-    return [
-      .integers(convolution.stride), .integers(convolution.padding), .integers(.init(repeating: 1, count: axes)),
-      .truth(isTransposed), .integers(.init(repeating: 0, count: axes)), .integer(1),
-    ]
-  }
-
-  func convolve(
-    _ input: TorchTensor, _ convolution: Convolution, weight: TorchTensor, bias: TorchTensor?, isTransposed: Bool
-  ) throws -> TorchTensor {
-    if !isTransposed, let (winograd, shape) = winograd(convolution, input: input.shape) {
-      let result = try empty([input.shape[0], convolution.outputChannels] + input.shape[2...])
-      try winograd.forward(
-        shape, arranged(input).values, weights: weight.values, bias: bias?.values, into: result.values)
-      return result
-    }
-    return try arranged(
-      library.compute(
-        "aten::convolution",
-        [.tensor(input), .tensor(weight), .optionalTensor(bias)] + numbers(convolution, isTransposed: isTransposed)))
-  }
-
-  /// The gradients of input, weight and bias, as far as they are wanted.
-  func convolutionGradients(
-    _ gradient: TorchTensor, input: TorchTensor, _ convolution: Convolution, weight: TorchTensor, isTransposed: Bool,
-    wanted: [Bool]
-  ) throws -> [TorchTensor?] {
-    let own = isTransposed ? nil : winograd(convolution, input: input.shape)
-    // For the bias of transposed convolutions the library has only a scalar loop, slower than all the rest.
-    if usesOwnKernels, isTransposed || own != nil, wanted[2] {
-      let others = try convolutionGradients(
-        gradient, input: input, convolution, weight: weight, isTransposed: isTransposed,
-        wanted: [wanted[0], wanted[1], false])
-      let sums = try channelSums(arranged(gradient))
-      return try [others[0], others[1], sums.withUnsafeBufferPointer { try upload($0, shape: [sums.count]) }]
-    }
-    if let (winograd, shape) = own {
-      let gradient = try arranged(gradient)
-      let results = try [
-        wanted[0] ? empty(input.shape) : nil,
-        wanted[1] ? library.empty(weight.shape, layout: layout) : nil,
-      ]
-      if let result = results[0] {
-        try winograd.inputGradient(shape, gradient.values, weights: weight.values, into: result.values)
-      }
-      if let result = results[1] {
-        try winograd.weightGradient(shape, arranged(input).values, gradient.values, into: result.values)
-      }
-      return results + [nil]
-    }
-    return try library.call(
-      "aten::convolution_backward",
-      [
-        .tensor(gradient), .tensor(input), .tensor(weight),
-        .optionalIntegers(wanted[2] ? [convolution.outputChannels] : nil),
-      ] + numbers(convolution, isTransposed: isTransposed) + [.truths(wanted)], keeping: wanted)
   }
 }
 

@@ -71,13 +71,13 @@ public struct TorchEngine: TrainingEngine {
       case .fp16: .float16
       case .auto, .fp32: .float32
       }
-    let winograd =
+    let trainer =
       trainsNatively
-      ? WinogradTrainer(isBF16: precision == .bf16, workers: library.threads) { [library] count, body in
+      ? NativeTrainer(isBF16: precision == .bf16, workers: library.threads) { [library] count, body in
         library.parallel(count, body)
       } : nil
     let context = TorchContext(
-      library, device: device, element: element, usesOwnKernels: usesOwnKernels, winograd: winograd)
+      library, device: device, element: element, usesOwnKernels: usesOwnKernels, trainer: trainer)
     return (context, precision, notes)
   }
 }
