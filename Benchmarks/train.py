@@ -5,7 +5,7 @@ step), and the mean foreground Dice of the final validation.
 
 Both trainings are alive at the same time and run in turns, an epoch each, while the other one is stopped: a machine
 that is slower now than a minute ago is so for both. The first epoch of each does not count, since it holds the start-up;
-of the others the medians are taken. Both train in single precision on all cores.
+of the others the medians are taken. Both train on all cores, in single precision unless --precision says otherwise.
 
     python3 -m venv /tmp/rival && /tmp/rival/bin/pip install torch nnunetv2
     Benchmarks/train.py --rival /tmp/rival --preprocessed nnUNet_preprocessed --dataset 4 --seeds 0,1,2
@@ -90,8 +90,8 @@ def commands(arguments, folder, seed, script):
         "nnU-Net": [arguments.rival / "bin/python", script, folder, arguments.configuration, arguments.plans,
                     arguments.fold, *length, seed, int(not arguments.no_validation)],
         "microtome": [arguments.microtome.resolve(), "train", arguments.dataset, arguments.configuration, arguments.fold,
-                      "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", "fp32", "--seed", seed,
-                      "--epochs", length[0], "--iterations-per-epoch", length[1], "--validation-iterations", length[2]],
+                      "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", arguments.precision,
+                      "--seed", seed, "--epochs", length[0], "--iterations-per-epoch", length[1], "--validation-iterations", length[2]],
     }
 
 
@@ -129,6 +129,7 @@ def main():
     parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--validation-iterations", type=int, default=1)
     parser.add_argument("--seeds", default="0", help="one training of each tool for each")
+    parser.add_argument("--precision", default="fp32", help="of microtome: fp32 or bf16; nnU-Net has no other than fp32")
     parser.add_argument("--no-validation", action="store_true", help="nnU-Net does without its final validation")
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()
