@@ -24,6 +24,9 @@ typedef void (*range_function)(int64_t, int64_t, void *);
   X(aoti_torch_dtype_float32, int32_t, (void))                                                                        \
   X(aoti_torch_dtype_float16, int32_t, (void))                                                                        \
   X(aoti_torch_dtype_bfloat16, int32_t, (void))                                                                       \
+  X(aoti_torch_dtype_float64, int32_t, (void))                                                                        \
+  X(aoti_torch_dtype_int16, int32_t, (void))                                                                          \
+  X(aoti_torch_dtype_int64, int32_t, (void))                                                                          \
   X(aoti_torch_empty_strided, int,                                                                                    \
     (int64_t, const int64_t *, const int64_t *, int32_t, int32_t, int32_t, mt_tensor **))                             \
   X(aoti_torch_create_tensor_from_blob, int,                                                                          \
@@ -105,9 +108,14 @@ const char *mt_torch_error(const mt_torch *api) {
 }
 
 static int32_t element_type(const mt_torch *api, int element) {
-  return element == MT_TORCH_FLOAT16    ? api->aoti_torch_dtype_float16()
-         : element == MT_TORCH_BFLOAT16 ? api->aoti_torch_dtype_bfloat16()
-                                        : api->aoti_torch_dtype_float32();
+  switch (element) {
+    case MT_TORCH_FLOAT16: return api->aoti_torch_dtype_float16();
+    case MT_TORCH_BFLOAT16: return api->aoti_torch_dtype_bfloat16();
+    case MT_TORCH_FLOAT64: return api->aoti_torch_dtype_float64();
+    case MT_TORCH_INT16: return api->aoti_torch_dtype_int16();
+    case MT_TORCH_INT64: return api->aoti_torch_dtype_int64();
+    default: return api->aoti_torch_dtype_float32();
+  }
 }
 
 static int32_t device_type(const mt_torch *api, int device) {
@@ -158,8 +166,8 @@ int mt_torch_item(const mt_torch *api, mt_tensor *tensor, float *value) {
   return api->aoti_torch_item_float32(tensor, value);
 }
 
-int mt_torch_add(const mt_torch *api, int device, mt_tensor *one, mt_tensor *other, mt_tensor **sum) {
-  return api->add[device] ? api->add[device](one, other, 1, sum) : -1;
+int mt_torch_add(const mt_torch *api, int device, mt_tensor *one, mt_tensor *other, double factor, mt_tensor **sum) {
+  return api->add[device] ? api->add[device](one, other, factor, sum) : -1;
 }
 
 int mt_torch_argument(const mt_torch *api, mt_tensor *tensor, mt_value *value) {

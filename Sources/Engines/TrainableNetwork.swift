@@ -54,6 +54,18 @@ public protocol TrainableNetwork: AnyObject {
   func restore(parameters: [String: Tensor], state: OptimizerState) throws
 }
 
+/// A network whose inputs, outputs and gradients need not leave its device.
+public protocol DeviceTrainableNetwork: TrainableNetwork {
+  /// What can be computed on the device.
+  var math: DeviceMath { get }
+
+  /// As `forward` with arrays in memory; outputs are contiguous and in single precision.
+  func forward(_ input: DeviceArray, wanted: [Bool], isTraining: Bool) throws -> [DeviceArray?]
+
+  /// As `backward` with arrays in memory.
+  func backward(_ gradients: [DeviceArray?]) throws
+}
+
 /// An array in memory that somebody else owns: contiguous, single precision.
 public struct HostArray {
   public let shape: [Int]

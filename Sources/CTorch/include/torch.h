@@ -15,7 +15,14 @@ typedef struct mt_tensor mt_tensor;
 typedef uint64_t mt_value;
 
 enum { MT_TORCH_CPU = 0, MT_TORCH_CUDA = 1, MT_TORCH_MPS = 2 };
-enum { MT_TORCH_FLOAT32 = 0, MT_TORCH_FLOAT16 = 1, MT_TORCH_BFLOAT16 = 2 };
+enum {
+  MT_TORCH_FLOAT32 = 0,
+  MT_TORCH_FLOAT16 = 1,
+  MT_TORCH_BFLOAT16 = 2,
+  MT_TORCH_FLOAT64 = 3,
+  MT_TORCH_INT16 = 4,
+  MT_TORCH_INT64 = 5
+};
 
 /// Finds the functions in an open library. Returns NULL when one is missing and stores its name in `missing`.
 /// The table is never freed: the library it belongs to stays open as well.
@@ -48,8 +55,8 @@ int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from);
 int mt_torch_zero(const mt_torch *api, mt_tensor *tensor);
 /// The value of a tensor of one float32.
 int mt_torch_item(const mt_torch *api, mt_tensor *tensor, float *value);
-/// The sum of two tensors on a device, as a new one.
-int mt_torch_add(const mt_torch *api, int device, mt_tensor *one, mt_tensor *other, mt_tensor **sum);
+/// The sum of a tensor and a multiple of another on a device, as a new one.
+int mt_torch_add(const mt_torch *api, int device, mt_tensor *one, mt_tensor *other, double factor, mt_tensor **sum);
 
 /// Makes an argument that refers to the tensor; the call it is an argument of uses it up.
 int mt_torch_argument(const mt_torch *api, mt_tensor *tensor, mt_value *value);

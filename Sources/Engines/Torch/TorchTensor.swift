@@ -29,6 +29,9 @@ enum TorchElement: Int32, Sendable {
   case float32 = 0
   case float16 = 1
   case bfloat16 = 2
+  case float64 = 3
+  case int16 = 4
+  case int64 = 5
 }
 
 /// A tensor that PyTorch has allocated, or a view of memory; freed with the last reference.
@@ -198,20 +201,31 @@ extension TorchLibrary {
   func view(
     _ memory: UnsafePointer<Float>, _ shape: [Int], layout: TorchLayout = .contiguous, owner: AnyObject? = nil
   ) throws -> TorchTensor {
+    try view(memory, shape, of: .float32, layout: layout, owner: owner)
+  }
+
+  /// The same of other numbers.
+  func view(
+    _ memory: UnsafeRawPointer, _ shape: [Int], of element: TorchElement, layout: TorchLayout = .contiguous,
+    owner: AnyObject? = nil
+  ) throws -> TorchTensor {
     var handle: OpaquePointer?
     try check(
       mt_torch_view(
-        functions, UnsafeMutablePointer(mutating: memory), Int64(shape.count), shape.map(Int64.init),
-        layout.strides(shape).map(Int64.init), TorchElement.float32.rawValue, &handle), "make a view of memory")
+        functions, UnsafeMutableRawPointer(mutating: memory), Int64(shape.count), shape.map(Int64.init),
+        layout.strides(shape).map(Int64.init), element.rawValue, &handle), "make a view of memory")
     return try TorchTensor(handle, library: self, owner: owner)
   }
 }
 
 extension TorchLibrary {
-  /// The sum of two tensors on one device. (PyTorch's dispatcher refuses additions, which take a scalar.)
-  func sum(_ one: TorchTensor, _ other: TorchTensor, on device: TorchDevice) throws -> TorchTensor {
+  /// The sum of a tensor and a multiple of another on one device. (PyTorch's dispatcher refuses additions, which take a
+  /// scalar.)
+  func sum(
+    _ one: TorchTensor, _ other: TorchTensor, factor: Double = 1, on device: TorchDevice
+  ) throws -> TorchTensor {
     var sum: OpaquePointer?
-    try check(mt_torch_add(functions, device.kind.number, one.handle, other.handle, &sum), "add tensors")
+    try check(mt_torch_add(functions, device.kind.number, one.handle, other.handle, factor, &sum), "add tensors")
     return try TorchTensor(sum, library: self)
   }
 }

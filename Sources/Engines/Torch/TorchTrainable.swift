@@ -3,10 +3,11 @@ import Checkpoints
 import Networks
 
 /// A network that PyTorch's kernels run and differentiate. Its parameters stay on the device.
-final class TorchTrainable: TrainableNetwork {
+final class TorchTrainable: DeviceTrainableNetwork {
   let graph: Graph
   let precision: Precision
   let notes: [String]
+  let math: DeviceMath
   private let context: TorchContext
   private let parameterBlock: TorchParameters
   private let executor: TorchExecutor
@@ -19,6 +20,7 @@ final class TorchTrainable: TrainableNetwork {
     self.precision = precision
     self.notes = notes
     self.context = context
+    math = DeviceMath(library: context.library, device: context.device)
     try graph.check(parameters: parameters, state: OptimizerState())
     parameterBlock = try TorchParameters(graph, context)
     executor = TorchExecutor(graph, parameters: parameterBlock, context: context)
@@ -52,6 +54,29 @@ final class TorchTrainable: TrainableNetwork {
         }
         return try context.upload(gradient, shape: shapes[output.index])
       })
+  }
+
+  func forward(_ input: DeviceArray, wanted: [Bool], isTraining: Bool) throws -> [DeviceArray?] {
+    try graph.check(input: input.count, shape: input.shape, wanted: wanted)
+    results = []
+    try parameterBlock.refresh()
+    return try executor.forward(arranged(input), wanted: wanted, isTraining: isTraining).map { output in
+      try output.map { try math.contiguous($0) }
+    }
+  }
+
+  func backward(_ gradients: [DeviceArray?]) throws {
+    guard gradients.count == graph.outputs.count, !executor.shapes.isEmpty else {
+      throw Failure(.internalError, "\(graph.name) has not been run forward for training")
+    }
+    try executor.backward(gradients.map { try $0.map(arranged) })
+  }
+
+  /// In the type and the order that the context's arrays have.
+  private func arranged(_ array: DeviceArray) throws -> TorchTensor {
+    let tensor = try context.empty(array.shape)
+    try tensor.copy(from: array.tensor)
+    return tensor
   }
 
   func update(_ rule: GradientDescent) throws -> Double { try parameterBlock.update(rule) }

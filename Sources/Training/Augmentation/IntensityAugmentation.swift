@@ -5,50 +5,43 @@ struct IntensityAugmentation: Sendable {
   let geometry: AugmentationGeometry
   let channels: Int
 
-  /// - Parameters:
-  ///   - values: (C, Z, Y, X), changed in place.
-  ///   - scratch: as large as a channel.
-  func apply(
-    _ values: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ stream: inout RandomStream
-  ) {
-    let count = geometry.patch.count
+  /// Draws the steps for one patch.
+  func steps(_ stream: inout RandomStream) -> [IntensityStep] {
+    var steps: [IntensityStep] = []
     if stream.chance(0.1) {
       let deviation = Float(stream.uniform(0, 0.1))
-      let key = stream.next()
-      IntensityTransforms.noise(values, count: channels * count, deviation: deviation, key: key, first: 0)
+      steps.append(.noise(deviation: deviation, key: stream.next()))
     }
     if stream.chance(0.2) {
       for channel in 0..<channels where stream.chance(0.5) {
         let kernels = (0..<3).map { axis in
           isBlurred(axis) ? IntensityTransforms.blurKernel(sigma: stream.uniform(0.5, 1)) : []
         }
-        IntensityTransforms.blur(values + channel * count, geometry.patch, kernels: kernels, scratch: scratch)
+        steps.append(.blur(channel: channel, kernels: kernels))
       }
     }
     if stream.chance(0.15) {
       for channel in 0..<channels {
-        let factor = Float(Self.around1(0.75, 1.25, &stream))
-        IntensityTransforms.brightness(values + channel * count, count: count, factor: factor)
+        steps.append(.brightness(channel: channel, factor: Float(Self.around1(0.75, 1.25, &stream))))
       }
     }
     if stream.chance(0.15) {
       for channel in 0..<channels {
-        let factor = Float(Self.around1(0.75, 1.25, &stream))
-        IntensityTransforms.contrast(values + channel * count, count: count, factor: factor)
+        steps.append(.contrast(channel: channel, factor: Float(Self.around1(0.75, 1.25, &stream))))
       }
     }
     if stream.chance(0.25) {
       for channel in 0..<channels where stream.chance(0.5) {
-        let shape = geometry.coarser(by: stream.uniform(0.5, 1))
-        IntensityTransforms.lowResolution(values + channel * count, geometry.patch, lowShape: shape)
+        steps.append(.lowResolution(channel: channel, shape: geometry.coarser(by: stream.uniform(0.5, 1))))
       }
     }
     for (probability, inverted) in [(0.1, true), (0.3, false)] where stream.chance(probability) {
       for channel in 0..<channels {
-        let gamma = Float(Self.around1(0.7, 1.5, &stream))
-        IntensityTransforms.gamma(values + channel * count, count: count, gamma: gamma, inverted: inverted)
+        let exponent = Float(Self.around1(0.7, 1.5, &stream))
+        steps.append(.gamma(channel: channel, exponent: exponent, inverted: inverted))
       }
     }
+    return steps
   }
 
   private func isBlurred(_ axis: Int) -> Bool { axis > 0 || !geometry.isPlanar }

@@ -75,7 +75,7 @@ enum IntensityTransforms {
   }
 
   /// The voxel that stands for one outside, without repeating the outermost.
-  private static func reflected(_ index: Int, _ extent: Int) -> Int {
+  static func reflected(_ index: Int, _ extent: Int) -> Int {
     guard extent > 1 else { return 0 }
     let period = 2 * (extent - 1)
     let place = ((index % period) + period) % period
@@ -184,7 +184,7 @@ enum IntensityTransforms {
 }
 
 /// Linear interpolation along one axis, with pixel centres at half numbers, as PyTorch does it without aligned corners.
-private struct LinearTaps {
+struct LinearTaps {
   var first: [Int32] = []
   var second: [Int32] = []
   var share: [Float] = []

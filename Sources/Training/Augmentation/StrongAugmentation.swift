@@ -10,7 +10,9 @@ struct StrongAugmentation: Sendable {
 
   private var patch: Shape3D { geometry.patch }
 
-  /// Parameters as for `IntensityAugmentation`.
+  /// - Parameters:
+  ///   - values: (C, Z, Y, X), changed in place.
+  ///   - scratch: as large as a channel.
   func apply(
     _ values: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, _ stream: inout RandomStream
   ) {

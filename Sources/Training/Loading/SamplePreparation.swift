@@ -27,13 +27,17 @@ public struct SamplePreparation: Sendable {
 
   private var augments: Bool { phase == .training && variant.augments }
 
-  /// Makes sample `index` of all samples ever.
-  ///
-  /// - Parameters:
-  ///   - place: which sample of `batch` it becomes.
-  ///   - workspace: the calling thread's.
-  /// - Throws: what reading throws.
-  func prepare(_ index: Int, into batch: TrainingBatch, place: Int, _ workspace: SampleWorkspace) throws {
+  /// A sample before anything has been read: which part of which case, and how the patch lies in it.
+  private struct Draft {
+    let data: any PreprocessedCase
+    /// In the case's voxels.
+    let box: Box3D
+    /// Where in the box the patch's voxels lie; nil where the box is the patch.
+    let rows: SpatialTransform.Rows?
+  }
+
+  /// Draws the first part of what is left to chance in sample `index` of all samples ever.
+  private func draft(_ index: Int, place: Int) -> (Draft, RandomStream) {
     let purpose: RandomStream.Purpose = phase == .training ? .trainingSample : .validationSample
     var stream = RandomStream(seed: seed, purpose: purpose, index: index)
     let data = cases[stream.integer(0, cases.count - 1)]
@@ -46,23 +50,64 @@ public struct SamplePreparation: Sendable {
     let transform = augments ? geometry.drawTransform(&stream) : nil
     let part =
       transform?.support(from: initial, to: patch) ?? Box3D(lower: centre(initial, patch), shape: patch)
-    try workspace.fill(data, part.moved(by: corner), channels: imageChannels, previous: previous)
+    let rows = transform?.rows(from: initial, to: patch, box: part)
+    return (Draft(data: data, box: part.moved(by: corner), rows: rows), stream)
+  }
+
+  private func drawMirroring(_ stream: inout RandomStream) -> [Bool] {
+    var mirrored = [false, false, false]
+    if augments { for axis in geometry.mirrorAxes { mirrored[axis] = stream.chance(0.5) } }
+    return mirrored
+  }
+
+  /// Makes sample `index` of all samples ever.
+  ///
+  /// - Parameters:
+  ///   - place: which sample of `batch` it becomes.
+  ///   - workspace: the calling thread's.
+  /// - Throws: what reading throws.
+  func prepare(_ index: Int, into batch: TrainingBatch, place: Int, _ workspace: SampleWorkspace) throws {
+    var (draft, stream) = draft(index, place: place)
+    try workspace.fill(draft.data, draft.box, channels: imageChannels, previous: previous)
+    if !batch.unfinished.isEmpty {
+      leave(draft, to: batch.unfinished[place], workspace, &stream)
+      return
+    }
     var sample = workspace.source
-    if let transform {
+    if let rows = draft.rows {
       sample = workspace.turned
-      let rows = transform.rows(from: initial, to: patch, box: part)
-      turn(workspace, part.shape, rows)
+      turn(workspace, draft.box.shape, rows)
     }
     let permutation = augments ? geometry.drawPermutation(&stream) : AxisPermutation()
     if !permutation.isIdentity {
-      let other = transform == nil ? workspace.turned : workspace.source
+      let other = draft.rows == nil ? workspace.turned : workspace.source
       exchange(permutation, sample, to: other)
       sample = other
     }
     if augments { changeIntensities(sample, workspace, &stream) }
-    var mirrored = [false, false, false]
-    if augments { for axis in geometry.mirrorAxes { mirrored[axis] = stream.chance(0.5) } }
+    let mirrored = drawMirroring(&stream)
     write(sample, to: batch, place: place, mirrored: mirrored, workspace, &stream)
+  }
+
+  /// Hands on what was cut and what is to be done to it, drawn in the same order as if it were done here.
+  private func leave(
+    _ draft: Draft, to sample: UnfinishedSample, _ workspace: SampleWorkspace, _ stream: inout RandomStream
+  ) {
+    let count = draft.box.shape.count
+    let values = imageChannels * count
+    sample.shape = draft.box.shape
+    sample.rows = draft.rows
+    sample.image(values).update(from: workspace.source.image(values), count: values)
+    sample.labels(count).update(from: workspace.source.labels(count), count: count)
+    sample.steps =
+      augments ? IntensityAugmentation(geometry: geometry, channels: imageChannels).steps(&stream) : []
+    sample.mirrored = drawMirroring(&stream)
+    let patch = geometry.patch
+    for case .noise(let deviation, let key) in sample.steps {
+      let noise = sample.noise(imageChannels * patch.count)
+      noise.update(repeating: 0, count: imageChannels * patch.count)
+      IntensityTransforms.noise(noise, count: imageChannels * patch.count, deviation: deviation, key: key, first: 0)
+    }
   }
 
   /// Where a crop without turning and scaling begins.
@@ -112,7 +157,9 @@ public struct SamplePreparation: Sendable {
     if variant.augmentation == .strong {
       StrongAugmentation(geometry: geometry, channels: imageChannels).apply(image, scratch: scratch, &stream)
     } else {
-      IntensityAugmentation(geometry: geometry, channels: imageChannels).apply(image, scratch: scratch, &stream)
+      for step in IntensityAugmentation(geometry: geometry, channels: imageChannels).steps(&stream) {
+        step.apply(to: image, channels: imageChannels, patch, scratch: scratch)
+      }
     }
   }
 

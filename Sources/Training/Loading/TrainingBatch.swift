@@ -11,16 +11,20 @@ public final class TrainingBatch: @unchecked Sendable {
   /// For each output of the network, finest first: (N, Z, Y, X).
   public let labels: [UnsafeMutableBufferPointer<Int16>]
   public let labelShapes: [Shape3D]
+  /// The samples of a batch that is finished on a device, whose `image` and `labels` are empty; else none.
+  let unfinished: [UnfinishedSample]
 
-  init(size: Int, channels: Int, patch: Shape3D, labelShapes: [Shape3D]) {
+  /// - Parameter finished: whether samples are complete when they are in the batch.
+  init(size: Int, channels: Int, patch: Shape3D, labelShapes: [Shape3D], finished: Bool = true) {
     self.size = size
     self.channels = channels
     self.patch = patch
     self.labelShapes = labelShapes
-    image = .allocate(capacity: size * channels * patch.count)
+    unfinished = finished ? [] : (0..<size).map { _ in UnfinishedSample() }
+    image = .allocate(capacity: finished ? size * channels * patch.count : 0)
     image.initialize(repeating: 0)
     labels = labelShapes.map { shape in
-      let level = UnsafeMutableBufferPointer<Int16>.allocate(capacity: size * shape.count)
+      let level = UnsafeMutableBufferPointer<Int16>.allocate(capacity: finished ? size * shape.count : 0)
       level.initialize(repeating: 0)
       return level
     }

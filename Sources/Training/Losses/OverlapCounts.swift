@@ -43,6 +43,9 @@ public struct OverlapCounts: Sendable, Equatable {
     for (index, part) in parts.enumerated() { counts[index % width] += part }
   }
 
+  /// Adds what was counted elsewhere: for each channel the voxels rightly given, wrongly given, wrongly not given.
+  mutating func add(_ overlaps: [Int64]) { for index in counts.indices { counts[index] += overlaps[index] } }
+
   /// The Dice of each class or region, without background; NaN where there was nothing to find and nothing was found.
   public var dice: [Double] {
     (meaning.firstScored..<meaning.channelCount).map { channel in

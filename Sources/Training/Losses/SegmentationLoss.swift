@@ -55,37 +55,52 @@ public struct SegmentationLoss: Sendable {
     defer { voxelEntropy?.deallocate() }
     let sums = pieces.sums(voxelEntropy: voxelEntropy)
 
-    let dice = diceTerm(sums, weight: weight)
-    var total = dice.value
-    var entropyWeight = 0.0
+    var terms = self.terms(sums, voxels: batch * voxels, weight: weight)
     var threshold: Float = 0
-    switch entropy {
-    case .none: break
-    case .mean:
-      let denominator: Double
-      switch meaning {
-      case .classes: denominator = Double(sums.valid)
-      case .regions:
-        // With an ignore label the reference divides by voxels and not by voxels times regions.
-        denominator = ignore == nil ? Double(batch * voxels * channels) : max(Double(sums.valid), 1e-8)
-      }
-      if sums.valid > 0 {
-        total += sums.entropy / denominator
-        entropyWeight = weight / denominator
-      }
-    case .largestTenth:
-      guard let voxelEntropy else { break }
+    if let voxelEntropy {
       let count = max(1, Int(Double(batch * voxels) * 10 / 100))
       let top = LargestValues(of: UnsafeBufferPointer(start: voxelEntropy, count: batch * voxels), count: count)
-      total += top.mean
+      terms.value += top.mean
       threshold = top.threshold
-      entropyWeight = weight / Double(count)
+      terms.entropyWeight = weight / Double(count)
     }
-    guard differentiates else { return total }
+    guard differentiates else { return terms.value }
     pieces.differentiate(
-      a: dice.inside, b: dice.everywhere, entropyWeight: Float(entropyWeight), voxelEntropy: voxelEntropy,
+      a: terms.inside, b: terms.everywhere, entropyWeight: Float(terms.entropyWeight), voxelEntropy: voxelEntropy,
       threshold: threshold)
-    return total
+    return terms.value
+  }
+
+  /// What follows from the sums over all voxels.
+  struct Terms {
+    /// The loss.
+    var value: Double
+    /// The derivatives (sample, channel) of the Dice term by a voxel's probability: where the channel is what the label
+    /// says, and everywhere in addition.
+    var inside: [Float]
+    var everywhere: [Float]
+    /// What the gradient of a voxel's cross-entropy is multiplied by.
+    var entropyWeight = 0.0
+  }
+
+  /// - Parameters:
+  ///   - voxels: of the whole batch.
+  ///   - weight: of the gradient, as in `evaluate`.
+  /// - Returns: without the cross-entropy where only the largest ones count.
+  func terms(_ sums: Sums, voxels: Int, weight: Double) -> Terms {
+    let dice = diceTerm(sums, weight: weight)
+    var terms = Terms(value: dice.value, inside: dice.inside, everywhere: dice.everywhere)
+    guard entropy == .mean, sums.valid > 0 else { return terms }
+    let denominator: Double
+    switch meaning {
+    case .classes: denominator = Double(sums.valid)
+    case .regions:
+      // With an ignore label the reference divides by voxels and not by voxels times regions.
+      denominator = ignore == nil ? Double(voxels * meaning.channelCount) : Double(sums.valid)
+    }
+    terms.value += sums.entropy / denominator
+    terms.entropyWeight = weight / denominator
+    return terms
   }
 
   /// Minus the mean Dice, and its derivatives (sample, channel) by a voxel's probability: `inside` where the channel is

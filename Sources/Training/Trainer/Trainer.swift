@@ -29,9 +29,8 @@ public final class Trainer {
   var arguments: JSONObject = [:]
   /// See `BatchOrder.pool`.
   var pool: Int?
-  private let lossRule: SegmentationLoss
-  /// For each output that has a weight, room for its gradient.
-  private let gradients: [UnsafeMutableBufferPointer<Float>]
+  /// For tests: as if the processor were a device with a memory of its own.
+  var finishesOnDevice = false
   /// Of training in half precision.
   var lossScale: LossScale?
   /// Updates in a row that were left out because the gradient was not finite.
@@ -69,16 +68,9 @@ public final class Trainer {
     }
     self.position = position
     log = try TrainingLog(folder: folder)
-    lossRule = task.loss
     if network.precision == .fp16 { lossScale = checkpoint?.lossScale ?? LossScale() }
     try checkpoint?.optimizer.check(against: task.variant.optimizer)
-    let channels = task.meaning.channelCount
-    gradients = zip(task.supervision.shapes, task.supervision.weights).filter { $1 != 0 }.map { shape, _ in
-      .allocate(capacity: task.batchSize * channels * shape.count)
-    }
   }
-
-  deinit { for gradient in gradients { gradient.deallocate() } }
 
   /// Trains to the end and writes checkpoint_final.pth, or trains `until` so many epochs are finished.
   ///
@@ -90,18 +82,26 @@ public final class Trainer {
   ) throws {
     let end = min(until ?? length.epochs, length.epochs)
     guard epoch < end else { return }
-    let loader = makeLoader(training, validation, previous, workers, end: end)
+    let step: any BatchStep
+    var isFinished = true
+    if guidance == nil, previous == nil, let device = DeviceStep(task, network, anywhere: finishesOnDevice) {
+      step = device
+      isFinished = false
+    } else {
+      step = HostStep(task, network, guidance: guidance)
+    }
+    let loader = makeLoader(training, validation, previous, workers, end: end, finished: isFinished)
     defer { loader.stop() }
     var waited = 0.0
     while epoch < end {
-      try runEpoch(loader, &waited)
+      try runEpoch(loader, step, &waited)
     }
     if end == length.epochs { log.write("Training done.") }
   }
 
   private func makeLoader(
     _ training: [any PreprocessedCase], _ validation: [any PreprocessedCase], _ previous: PreviousSegmentations?,
-    _ workers: Int, end: Int
+    _ workers: Int, end: Int, finished: Bool
   ) -> BatchLoader {
     var order = BatchOrder(
       trainingPerEpoch: length.iterationsPerEpoch, validationPerEpoch: length.validationIterations,
@@ -117,10 +117,11 @@ public final class Trainer {
     return BatchLoader(
       training: task.preparation(.training, cases: training, previous: previous, seed: position.seed),
       validation: task.preparation(.validation, cases: validation, previous: previous, seed: position.seed),
-      order: order, ahead: ahead, workers: workers, makeBatch: task.makeBatch)
+      order: order, ahead: ahead, workers: workers
+    ) { task.makeBatch(finished: finished) }
   }
 
-  private func runEpoch(_ loader: BatchLoader, _ waited: inout Double) throws {
+  private func runEpoch(_ loader: BatchLoader, _ step: any BatchStep, _ waited: inout Double) throws {
     let start = Clock.seconds()
     var clock = Stopwatch()
     let rate = task.variant.schedule.rate(epoch: epoch, of: length.epochs, initial: task.variant.rate)
@@ -128,8 +129,8 @@ public final class Trainer {
     log.write("Epoch \(epoch)")
     log.write("Current learning rate: \(rate.decimals(5))")
     let first = position.iteration
-    let trainingLoss = try train(loader, rate: rate)
-    let (validationLoss, dice) = try validate(loader)
+    let trainingLoss = try train(loader, step, rate: rate)
+    let (validationLoss, dice) = try validate(loader, step)
 
     history.append(dice: dice)
     history.rates.append(rate)
@@ -176,17 +177,15 @@ public final class Trainer {
   // MARK: One epoch
 
   /// The rest of the epoch's training batches; the mean loss of all of them.
-  private func train(_ loader: BatchLoader, rate: Double) throws -> Double {
+  private func train(_ loader: BatchLoader, _ step: any BatchStep, rate: Double) throws -> Double {
     var rule = task.variant.rule(rate: rate)
     var pace = Pace()
     while position.iteration < length.iterationsPerEpoch {
       try stopIfAsked(rate: rate)
       let batch = try loader.next()
-      try guidance?.prepare(batch)
-      let outputs = try forward(batch, isTraining: true)
-      let loss = evaluate(outputs, batch, differentiates: true)
+      let loss = try step.evaluate(batch, scale: lossScale?.scale ?? 1)
       guard loss.isFinite else { throw diverged("the loss is \(loss.isNaN ? "not a number" : "infinite")") }
-      try network.backward(gradientsByOutput)
+      try step.differentiate()
       rule.gradientFactor = 1 / (lossScale?.scale ?? 1)
       let norm = try network.update(rule)
       lossScale?.follow(isFinite: norm.isFinite)
@@ -200,64 +199,19 @@ public final class Trainer {
     return position.lossSum / Double(max(1, length.iterationsPerEpoch))
   }
 
-  private func validate(_ loader: BatchLoader) throws -> (loss: Double, dice: [Double]) {
+  private func validate(_ loader: BatchLoader, _ step: any BatchStep) throws -> (loss: Double, dice: [Double]) {
     var counts = OverlapCounts(task.meaning)
     var sum = 0.0
     var pace = Pace()
     for iteration in 0..<length.validationIterations {
       try stopIfAsked(rate: task.variant.rate)
       let batch = try loader.next()
-      let outputs = try forward(batch, isTraining: false)
-      sum += evaluate(outputs, batch, differentiates: false)
-      if let logits = outputs.first??.values.baseAddress, let labels = batch.labels.first?.baseAddress {
-        counts.add(
-          logits: logits, labels: labels, batch: task.batchSize, voxels: task.geometry.patch.count,
-          ignore: task.dataset.labels.ignore)
-      }
+      sum += try step.validate(batch, &counts)
       loader.giveBack()
       advance(
         length.iterationsPerEpoch + iteration + 1, loss: position.lossSum / Double(max(1, position.iteration)), &pace)
     }
     return (sum / Double(max(1, length.validationIterations)), counts.dice)
-  }
-
-  private func forward(_ batch: TrainingBatch, isTraining: Bool) throws -> [HostArray?] {
-    let outputs = try network.forward(
-      UnsafeBufferPointer(batch.image), shape: task.inputShape, wanted: task.supervision.wanted,
-      isTraining: isTraining)
-    for (level, output) in outputs.enumerated() where task.supervision.wanted[level] {
-      let expected = task.batchSize * task.meaning.channelCount * task.supervision.shapes[level].count
-      guard output?.values.count == expected else {
-        throw Failure(.internalError, "output \(level) of the network is \(output?.shape ?? []), which does not fit")
-      }
-    }
-    return outputs
-  }
-
-  /// The weighted loss of all outputs; leaves the gradients in `gradients`.
-  private func evaluate(_ outputs: [HostArray?], _ batch: TrainingBatch, differentiates: Bool) -> Double {
-    var total = 0.0
-    let guidance = differentiates ? guidance : nil
-    let scale = lossScale?.scale ?? 1
-    for (level, gradient) in gradients.enumerated() {
-      guard let logits = outputs[level]?.values.baseAddress, let labels = batch.labels[level].baseAddress,
-        let gradient = gradient.baseAddress
-      else { continue }
-      let weight = task.supervision.weights[level] * (guidance?.labelShare ?? 1)
-      total +=
-        weight
-        * lossRule.evaluate(
-          logits: logits, labels: labels, batch: task.batchSize, voxels: batch.labelShapes[level].count,
-          weight: weight * scale, gradient: gradient, differentiates: differentiates)
-      total +=
-        guidance?.evaluate(
-          level: level, weight: task.supervision.weights[level], scale: scale, logits: logits, gradient: gradient) ?? 0
-    }
-    return total
-  }
-
-  private var gradientsByOutput: [UnsafeBufferPointer<Float>?] {
-    task.supervision.weights.indices.map { $0 < gradients.count ? UnsafeBufferPointer(gradients[$0]) : nil }
   }
 
   /// The time iterations take, for the time left.

@@ -92,10 +92,13 @@ public struct TrainingTask: Sendable {
   }
 
   /// Memory for a batch.
-  func makeBatch() -> TrainingBatch {
+  func makeBatch() -> TrainingBatch { makeBatch(finished: true) }
+
+  /// - Parameter finished: see `TrainingBatch`.
+  func makeBatch(finished: Bool) -> TrainingBatch {
     TrainingBatch(
       size: batchSize, channels: network.inputChannels, patch: geometry.patch,
-      labelShapes: Array(supervision.shapes.prefix(supervision.weights.count { $0 != 0 })))
+      labelShapes: Array(supervision.shapes.prefix(supervision.weights.count { $0 != 0 })), finished: finished)
   }
 }
 
