@@ -205,7 +205,8 @@ public struct DeviceMath {
   public func summary(_ summary: Summary, of array: DeviceArray, axes: [Int]) throws -> DeviceArray {
     let tensor = TorchArgument.tensor(array.tensor)
     switch summary {
-    case .sum: return try compute("sum", overload: "dim_IntList", [tensor, .optionalIntegers(axes), .truth(true), .nothing])
+    case .sum:
+      return try compute("sum", overload: "dim_IntList", [tensor, .optionalIntegers(axes), .truth(true), .nothing])
     case .mean: return try compute("mean", overload: "dim", [tensor, .optionalIntegers(axes), .truth(true), .nothing])
     case .smallest: return try compute("amin", [tensor, .integers(axes), .truth(true)])
     case .largest: return try compute("amax", [tensor, .integers(axes), .truth(true)])
