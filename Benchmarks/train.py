@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Trains a preprocessed dataset with microtome and with nnU-Net's own trainer, for the same few iterations, on the
-processor, and prints a table: seconds of an iteration with everything around it (augmentation, losses, clipping, the
+same device, and prints a table: seconds of an iteration with everything around it (augmentation, losses, clipping, the
 step), and the mean foreground Dice of the final validation.
 
 Both trainings are alive at the same time and run in turns, an epoch each, while the other one is stopped: a machine
 that is slower now than a minute ago is so for both. The first epoch of each does not count, since it holds the start-up;
-of the others the medians are taken. Both train on all cores, in single precision unless --precision says otherwise.
+of the others the medians are taken. On the processor both train on all cores, in single precision unless --precision says
+otherwise; on a graphics processor each trains as it does by default.
 
     python3 -m venv /tmp/rival && /tmp/rival/bin/pip install torch nnunetv2
     Benchmarks/train.py --rival /tmp/rival --preprocessed nnUNet_preprocessed --dataset 4 --seeds 0,1,2
@@ -18,12 +19,12 @@ import json, os, sys, torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from batchgenerators.utilities.file_and_folder_operations import load_json
 if __name__ == "__main__":
-    folder, configuration, plans, fold, epochs, iterations, validations, seed, validates = sys.argv[1:]
+    folder, configuration, plans, fold, epochs, iterations, validations, seed, validates, device = sys.argv[1:]
     torch.manual_seed(int(seed))
     plans = load_json(os.path.join(folder, plans + ".json"))
     plans["continue_training"] = False
     trainer = nnUNetTrainer(
-        plans, configuration, int(fold), load_json(os.path.join(folder, "dataset.json")), torch.device("cpu"))
+        plans, configuration, int(fold), load_json(os.path.join(folder, "dataset.json")), torch.device(device))
     trainer.num_epochs = int(epochs)
     trainer.num_iterations_per_epoch = int(iterations)
     trainer.num_val_iterations_per_epoch = int(validations)
@@ -85,13 +86,15 @@ class Training:
 
 def commands(arguments, folder, seed, script):
     """What each tool is started with."""
+    precision = arguments.precision or ("fp32" if arguments.device == "cpu" else "auto")
     length = [arguments.epochs, arguments.iterations, arguments.validation_iterations]
     return {
         "nnU-Net": [arguments.rival / "bin/python", script, folder, arguments.configuration, arguments.plans,
-                    arguments.fold, *length, seed, int(not arguments.no_validation)],
+                    arguments.fold, *length, seed, int(not arguments.no_validation), arguments.device],
         "microtome": [arguments.microtome.resolve(), "train", arguments.dataset, arguments.configuration, arguments.fold,
-                      "-p", arguments.plans, "-device", "cpu", "--engine", "torch", "--precision", arguments.precision,
-                      "--seed", seed, "--epochs", length[0], "--iterations-per-epoch", length[1], "--validation-iterations", length[2]],
+                      "-p", arguments.plans, "-device", arguments.device, "--engine", "torch", "--precision", precision,
+                      "--seed", seed, "--epochs", length[0], "--iterations-per-epoch", length[1],
+                      "--validation-iterations", length[2]],
     }
 
 
@@ -129,7 +132,8 @@ def main():
     parser.add_argument("--iterations", type=int, default=8)
     parser.add_argument("--validation-iterations", type=int, default=1)
     parser.add_argument("--seeds", default="0", help="one training of each tool for each")
-    parser.add_argument("--precision", default="fp32", help="of microtome: fp32 or bf16; nnU-Net has no other than fp32")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--precision", help="of microtome; on the processor nnU-Net has no other than fp32")
     parser.add_argument("--no-validation", action="store_true", help="nnU-Net does without its final validation")
     parser.add_argument("--microtome", type=Path, default=Path(".build/release/microtome"))
     arguments = parser.parse_args()

@@ -61,9 +61,10 @@ func formulaWeights(_ graph: Graph) throws -> [String: Tensor] {
 
 /// One pass through `engine` with the golden files' input, cos(0.5 n) for the n-th element.
 func run(
-  _ network: Network, inputShape: [Int], on engine: any Engine, precision: Precision = .fp32
+  _ network: Network, inputShape: [Int], on engine: any Engine, precision: Precision = .fp32, device: String = "CPU"
 ) throws -> (shape: [Int], values: [Float]) {
-  let compiled = try engine.compile(network, inputShape: inputShape, options: CompileOptions(precision: precision))
+  let compiled = try engine.compile(
+    network, inputShape: inputShape, options: CompileOptions(device: device, precision: precision))
   #expect(compiled.precision == precision)
   #expect(compiled.inputShape == inputShape)
   let request = try compiled.makeRequest()

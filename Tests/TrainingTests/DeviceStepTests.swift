@@ -10,13 +10,17 @@ import Testing
 @testable import Engines
 @testable import Training
 
-/// What devices with memory of their own do, on the processor: PyTorch's operators only, against our own code.
+/// What devices with memory of their own do, against our own code: PyTorch's operators only, on the processor and, where
+/// there is one, on a graphics processor.
 @Suite(.enabled(if: InstalledTorch.engine != nil, InstalledTorch.absence)) struct DeviceStepTests {
-  private func network(_ task: TrainingTask) throws -> any DeviceTrainableNetwork {
+  static let devices = ["CPU"] + [InstalledTorch.graphicsProcessor].compactMap(\.self)
+
+  private func network(_ task: TrainingTask, on device: String) throws -> any DeviceTrainableNetwork {
     var engine = try InstalledTorch.require()
     engine.usesOwnKernels = false
     let parameters = try ParameterInitialization.parameters(of: task.graph, seed: 11)
-    let network = try engine.makeTrainable(task.graph, parameters: parameters, options: CompileOptions())
+    let options = CompileOptions(device: device, precision: .fp32)
+    let network = try engine.makeTrainable(task.graph, parameters: parameters, options: options)
     return try #require(network as? any DeviceTrainableNetwork)
   }
 
@@ -49,10 +53,10 @@ import Testing
   }
 
   /// The same samples, finished here and there.
-  @Test(arguments: Patch.allCases) func samplesAreTheSame(patch: Patch) throws {
+  @Test(arguments: Patch.allCases, devices) func samplesAreTheSame(patch: Patch, device: String) throws {
     let task = try task(patch)
     let preparation = task.preparation(.training, cases: TinyTask.cases(3), previous: nil, seed: 5)
-    let math = try network(task).math
+    let math = try network(task, on: device).math
     let augmentation = DeviceAugmentation(
       math: math, patch: task.geometry.patch, channels: 1,
       maskedChannels: task.configuration.normalizations.map { $0 == .zScore(masked: true) },
@@ -97,9 +101,9 @@ import Testing
   }
 
   /// Losses, gradients and overlaps of two outputs.
-  @Test(arguments: Loss.allCases) func lossesAreTheSame(loss: Loss) throws {
+  @Test(arguments: Loss.allCases, devices) func lossesAreTheSame(loss: Loss, device: String) throws {
     let rule = rule(loss)
-    let math = try network(try task()).math
+    let math = try network(try task(), on: device).math
     let channels = rule.meaning.channelCount
     var generator = SeededGenerator(seed: 3)
     let (shapes, weights, scale) = ([Shape3D(4, 6, 5), Shape3D(2, 3, 5)], [0.7, 0.3], 8.0)
@@ -108,7 +112,7 @@ import Testing
       logits.append((0..<2 * channels * shape.count).map { _ in Float.random(in: -4...4, using: &generator) })
       labels.append((0..<2 * shape.count).map { _ in Int16.random(in: 0...3, using: &generator) })
     }
-    let device = try DeviceLoss(math: math, rule: rule).evaluate(
+    let result = try DeviceLoss(math: math, rule: rule).evaluate(
       logits: zip(logits, shapes).map { try math.array($0, [2, channels] + $1.axes) },
       labels: zip(labels, shapes).map { try math.labels($0, [2, 1] + $1.axes) }, weights: weights, scale: scale,
       differentiates: true)
@@ -120,10 +124,10 @@ import Testing
         * rule.evaluate(
           logits: logits[level], labels: labels[level], batch: 2, voxels: shapes[level].count,
           weight: weights[level] * scale, gradient: &gradient)
-      let found = try math.values(of: device.gradients[level])
+      let found = try math.values(of: result.gradients[level])
       #expect(distance(found, gradient) < 1e-5 * (gradient.map(abs).max() ?? 1))
     }
-    #expect(abs(device.loss - expected) < 1e-5 * max(1, abs(expected)))
+    #expect(abs(result.loss - expected) < 1e-5 * max(1, abs(expected)))
 
     let truth = try DeviceTruth(
       math, math.labels(labels[0], [2, 1] + shapes[0].axes), rule.meaning, ignore: rule.ignore)
@@ -135,13 +139,13 @@ import Testing
   }
 
   /// Two epochs end with the same losses, Dice and parameters.
-  @Test(arguments: [false, true]) func trainingIsTheSame(planar: Bool) throws {
+  @Test(arguments: [false, true], devices) func trainingIsTheSame(planar: Bool, device: String) throws {
     var histories: [TrainingHistory] = []
     var parameters: [[String: [Float]]] = []
     for finishesOnDevice in [false, true] {
       let folder = try TemporaryFolder()
       let task = try task(planar: planar)
-      let network = try network(task)
+      let network = try network(task, on: finishesOnDevice ? device : "CPU")
       var length = TrainingLength(epochs: 2)
       (length.iterationsPerEpoch, length.validationIterations) = (4, 2)
       let trainer = try Trainer(
@@ -153,23 +157,26 @@ import Testing
       histories.append(trainer.history)
       parameters.append(try network.parameters().mapValues { $0.floats() })
     }
-    // Eight steps at a rate of 0.01 amplify differences of rounding.
-    #expect(distance(histories[0].trainingLosses.map(Float.init), histories[1].trainingLosses.map(Float.init)) < 1e-4)
-    #expect(
-      distance(histories[0].validationLosses.map(Float.init), histories[1].validationLosses.map(Float.init)) < 1e-3)
+    // Eight steps at a rate of 0.01 amplify differences of rounding. Graphics processors round the factors of
+    // convolutions to ten bits.
+    let tolerance: Float = device == "CPU" ? 1e-3 : 5e-2
+    for (one, other) in [
+      (histories[0].trainingLosses, histories[1].trainingLosses),
+      (histories[0].validationLosses, histories[1].validationLosses),
+    ] { #expect(distance(one.map(Float.init), other.map(Float.init)) < tolerance) }
     for (name, values) in parameters[0] {
-      #expect(distance(values, try #require(parameters[1][name])) < 1e-3, "\(name)")
+      #expect(distance(values, try #require(parameters[1][name])) < tolerance, "\(name)")
     }
   }
 
   /// The strong augmentation and the largest cross-entropies are left to the processor.
   @Test func someTrainersStayOnTheProcessor() throws {
     let plain = try task()
-    #expect(DeviceStep(plain, try network(plain)) == nil)
-    #expect(DeviceStep(plain, try network(plain), anywhere: true) != nil)
+    #expect(DeviceStep(plain, try network(plain, on: "CPU")) == nil)
+    #expect(DeviceStep(plain, try network(plain, on: "CPU"), anywhere: true) != nil)
     for name in ["nnUNetTrainerDA5", "nnUNetTrainerTopk10Loss"] {
       let task = try task(trainer: name)
-      #expect(DeviceStep(task, try network(task), anywhere: true) == nil)
+      #expect(DeviceStep(task, try network(task, on: "CPU"), anywhere: true) == nil)
     }
   }
 }
