@@ -24,23 +24,31 @@ import Testing
     return try #require(network as? any DeviceTrainableNetwork)
   }
 
-  /// - Parameter changes: texts of the plans and what stands there instead.
+  /// - Parameter changes: texts of the plans and of the dataset's description, and what stands there instead.
   private func task(
-    trainer: String = "nnUNetTrainer", labels: String = #"{"background": 0, "a": 1, "b": 2}"#, planar: Bool = false,
-    changes: [String: String] = [:]
+    trainer: String = "nnUNetTrainer", planar: Bool = false, changes: [String: String] = [:]
   ) throws -> TrainingTask {
-    var plans = TinyTask.plans(planar: planar)
-    for (old, new) in changes { plans = plans.replacingOccurrences(of: old, with: new) }
+    var (plans, dataset) = (TinyTask.plans(planar: planar), TinyTask.dataset())
+    for (old, new) in changes {
+      plans = plans.replacingOccurrences(of: old, with: new)
+      dataset = dataset.replacingOccurrences(of: old, with: new)
+    }
     return try TrainingTask(
       plans: Plans(json: JSON(parsing: Array(plans.utf8))),
-      dataset: DatasetDescription(json: JSON(parsing: Array(TinyTask.dataset(labels).utf8))),
+      dataset: DatasetDescription(json: JSON(parsing: Array(dataset.utf8))),
       configuration: "tiny", variant: .named(trainer))
   }
 
   private static let flat = ["[8, 16, 12]": "[4, 16, 12]"]
   private static let masked = [#""use_mask_for_norm": [false]"#: #""use_mask_for_norm": [true]"#]
+  /// Only one of them is masked.
+  private static let twoChannels = [
+    #"{"0": "MR"}"#: #"{"0": "T1", "1": "T2"}"#,
+    #"["ZScoreNormalization"]"#: #"["ZScoreNormalization", "ZScoreNormalization"]"#,
+    #""use_mask_for_norm": [false]"#: #""use_mask_for_norm": [true, false]"#,
+  ]
 
-  enum Patch: CaseIterable { case solid, flat, planar, masked, nearest }
+  enum Patch: CaseIterable { case solid, flat, planar, masked, nearest, twoChannels }
 
   private func task(_ patch: Patch) throws -> TrainingTask {
     switch patch {
@@ -49,16 +57,29 @@ import Testing
     case .planar: try task(planar: true)
     case .masked: try task(changes: Self.masked)
     case .nearest: try task(trainer: "nnUNetTrainer_DASegOrd0")
+    case .twoChannels: try task(changes: Self.twoChannels)
+    }
+  }
+
+  /// The second channel is the first one upside down, in a narrower range.
+  private func cases(channels: Int) -> [MemoryCase] {
+    TinyTask.cases(3).map { data in
+      guard channels == 2 else { return data }
+      let elements = data.image.elements + data.image.elements.reversed().map { 0.5 - 0.3 * $0 }
+      return MemoryCase(
+        data.identifier, image: Volume(channels: 2, shape: data.shape, elements: elements), marks: data.marks,
+        record: data.properties.record)
     }
   }
 
   /// The same samples, finished here and there.
   @Test(arguments: Patch.allCases, devices) func samplesAreTheSame(patch: Patch, device: String) throws {
     let task = try task(patch)
-    let preparation = task.preparation(.training, cases: TinyTask.cases(3), previous: nil, seed: 5)
+    let channels = task.dataset.channelCount
+    let preparation = task.preparation(.training, cases: cases(channels: channels), previous: nil, seed: 5)
     let math = try network(task, on: device).math
     let augmentation = DeviceAugmentation(
-      math: math, patch: task.geometry.patch, channels: 1,
+      math: math, patch: task.geometry.patch, channels: channels,
       maskedChannels: task.configuration.normalizations.map { $0 == .zScore(masked: true) },
       nearestImages: task.variant.nearestImages, nearestLabels: task.variant.nearestLabels)
     let (finished, unfinished) = (task.makeBatch(), task.makeBatch(finished: false))
