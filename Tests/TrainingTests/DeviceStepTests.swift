@@ -78,10 +78,7 @@ import Testing
     let channels = task.dataset.channelCount
     let preparation = task.preparation(.training, cases: cases(channels: channels), previous: nil, seed: 5)
     let math = try network(task, on: device).math
-    let augmentation = DeviceAugmentation(
-      math: math, patch: task.geometry.patch, channels: channels,
-      maskedChannels: task.configuration.normalizations.map { $0 == .zScore(masked: true) },
-      nearestImages: task.variant.nearestImages, nearestLabels: task.variant.nearestLabels)
+    let augmentation = DeviceAugmentation(task, math)
     let (finished, unfinished) = (task.makeBatch(), task.makeBatch(finished: false))
     let workspace = SampleWorkspace()
     var kinds: Set<String> = []
@@ -133,10 +130,12 @@ import Testing
       logits.append((0..<2 * channels * shape.count).map { _ in Float.random(in: -4...4, using: &generator) })
       labels.append((0..<2 * shape.count).map { _ in Int16.random(in: 0...3, using: &generator) })
     }
+    let truths = try zip(labels, shapes).map {
+      try DeviceTruth(math, math.labels($0, [2, 1] + $1.axes), rule.meaning, ignore: rule.ignore)
+    }
     let result = try DeviceLoss(math: math, rule: rule).evaluate(
-      logits: zip(logits, shapes).map { try math.array($0, [2, channels] + $1.axes) },
-      labels: zip(labels, shapes).map { try math.labels($0, [2, 1] + $1.axes) }, weights: weights, scale: scale,
-      differentiates: true)
+      logits: zip(logits, shapes).map { try math.array($0, [2, channels] + $1.axes) }, truths: truths,
+      weights: weights, scale: scale, differentiates: true)
     var expected = 0.0
     for level in shapes.indices {
       var gradient = [Float](repeating: 0, count: logits[level].count)
@@ -150,11 +149,9 @@ import Testing
     }
     #expect(abs(result.loss - expected) < 1e-5 * max(1, abs(expected)))
 
-    let truth = try DeviceTruth(
-      math, math.labels(labels[0], [2, 1] + shapes[0].axes), rule.meaning, ignore: rule.ignore)
     var (counts, others) = (OverlapCounts(rule.meaning), OverlapCounts(rule.meaning))
     counts.add(
-      try truth.overlaps(math, of: math.array(logits[0], [2, channels] + shapes[0].axes), rule.meaning))
+      try truths[0].overlaps(math, of: math.array(logits[0], [2, channels] + shapes[0].axes), rule.meaning))
     others.add(logits: logits[0], labels: labels[0], batch: 2, voxels: shapes[0].count, ignore: rule.ignore)
     #expect(counts == others)
   }

@@ -16,7 +16,7 @@ import Testing
     let loader = BatchLoader(
       training: task.preparation(.training, cases: cases, previous: previous, seed: 5),
       validation: task.preparation(.validation, cases: cases, previous: previous, seed: 5), order: order,
-      ahead: ahead, workers: workers, makeBatch: task.makeBatch)
+      ahead: ahead, workers: workers, makeBatch: { task.makeBatch() })
     defer { loader.stop() }
     return try (0..<order.count).map { _ in
       let batch = try loader.next()
@@ -71,7 +71,7 @@ import Testing
       training: task.preparation(.training, cases: cases, previous: nil, seed: 5),
       validation: task.preparation(.validation, cases: cases, previous: nil, seed: 5),
       order: BatchOrder(trainingPerEpoch: 4, validationPerEpoch: 1, epochs: 3), ahead: 2, workers: 3,
-      makeBatch: task.makeBatch)
+      makeBatch: { task.makeBatch() })
     #expect(throws: Failure(.badInput, "is damaged", file: "broken.npz")) { try loader.next() }
     loader.stop()
   }

@@ -29,21 +29,21 @@ public struct DeviceMath {
 
   /// Copies numbers from memory.
   public func array(_ values: UnsafePointer<Float>, _ shape: [Int]) throws -> DeviceArray {
-    try upload(values, shape, .float32, as: .float32)
+    try upload(values, shape, .float32)
   }
 
   public func array(_ values: [Float], _ shape: [Int]) throws -> DeviceArray {
-    try upload(values, shape, .float32, as: .float32)
+    try upload(values, shape, .float32)
   }
 
   /// In double precision.
   public func array(_ values: [Double], _ shape: [Int]) throws -> DeviceArray {
-    try upload(values, shape, .float64, as: .float64)
+    try upload(values, shape, .float64)
   }
 
   /// Labels, as single-precision numbers.
   public func labels(_ values: UnsafePointer<Int16>, _ shape: [Int]) throws -> DeviceArray {
-    let integers = try upload(values, shape, .int16, as: .int16)
+    let integers = try upload(values, shape, .int16)
     return try converted(integers, to: .float32)
   }
 
@@ -62,9 +62,9 @@ public struct DeviceMath {
   }
 
   private func upload(
-    _ memory: UnsafeRawPointer, _ shape: [Int], _ element: TorchElement, as target: TorchElement
+    _ memory: UnsafeRawPointer, _ shape: [Int], _ element: TorchElement
   ) throws -> DeviceArray {
-    let tensor = try library.empty(shape, element: target, on: device)
+    let tensor = try library.empty(shape, element: element, on: device)
     try tensor.copy(from: library.view(memory, shape, of: element))
     return DeviceArray(tensor: tensor)
   }
@@ -106,7 +106,7 @@ public struct DeviceMath {
   /// The elements along an axis in another order, some of them perhaps not or more than once.
   public func picked(_ array: DeviceArray, axis: Int, _ indices: [Int]) throws -> DeviceArray {
     let integers = indices.map(Int64.init)
-    let places = try upload(integers, [indices.count], .int64, as: .int64)
+    let places = try upload(integers, [indices.count], .int64)
     return try compute("index_select", [.tensor(array.tensor), .integer(axis), .tensor(places.tensor)])
   }
 
@@ -123,7 +123,7 @@ public struct DeviceMath {
     try compute("take", [.tensor(array.tensor), .tensor(places.tensor)])
   }
 
-  /// In single precision.
+  /// A copy in single precision.
   public func single(_ array: DeviceArray) throws -> DeviceArray { try converted(array, to: .float32) }
 
   /// Rounded to half precision, stored in single precision.
@@ -135,11 +135,6 @@ public struct DeviceMath {
     let result = try library.empty(array.shape, element: element, on: device)
     try result.copy(from: array.tensor)
     return DeviceArray(tensor: result)
-  }
-
-  /// A contiguous copy in single precision.
-  func contiguous(_ tensor: TorchTensor) throws -> DeviceArray {
-    try converted(DeviceArray(tensor: tensor), to: .float32)
   }
 
   // MARK: Element by element

@@ -31,9 +31,7 @@ final class TorchTrainable: DeviceTrainableNetwork {
     _ input: UnsafeBufferPointer<Float>, shape: [Int], wanted: [Bool], isTraining: Bool
   ) throws -> [HostArray?] {
     try graph.check(input: input.count, shape: shape, wanted: wanted)
-    results = []
-    try parameterBlock.refresh()
-    let outputs = try executor.forward(context.upload(input, shape: shape), wanted: wanted, isTraining: isTraining)
+    let outputs = try run(context.upload(input, shape: shape), wanted: wanted, isTraining: isTraining)
     results = try outputs.map { try $0.map(context.download) }
     return zip(outputs, results).map { output, memory in
       guard let output, let memory else { return nil }
@@ -42,6 +40,30 @@ final class TorchTrainable: DeviceTrainableNetwork {
   }
 
   func backward(_ gradients: [UnsafeBufferPointer<Float>?]) throws {
+    try differentiate(gradients, count: \.count) { try context.upload($0, shape: $1) }
+  }
+
+  func forward(_ input: DeviceArray, wanted: [Bool], isTraining: Bool) throws -> [DeviceArray?] {
+    try graph.check(input: input.count, shape: input.shape, wanted: wanted)
+    return try run(arranged(input), wanted: wanted, isTraining: isTraining).map { output in
+      try output.map { try math.single(DeviceArray(tensor: $0)) }
+    }
+  }
+
+  func backward(_ gradients: [DeviceArray?]) throws {
+    try differentiate(gradients, count: \.count) { gradient, _ in try arranged(gradient) }
+  }
+
+  private func run(_ input: TorchTensor, wanted: [Bool], isTraining: Bool) throws -> [TorchTensor?] {
+    results = []
+    try parameterBlock.refresh()
+    return try executor.forward(input, wanted: wanted, isTraining: isTraining)
+  }
+
+  /// - Parameter tensor: makes the executor's gradient, given the shape of its output.
+  private func differentiate<Gradient>(
+    _ gradients: [Gradient?], count: (Gradient) -> Int, tensor: (Gradient, [Int]) throws -> TorchTensor
+  ) throws {
     let shapes = executor.shapes
     guard gradients.count == graph.outputs.count, !shapes.isEmpty else {
       throw Failure(.internalError, "\(graph.name) has not been run forward for training")
@@ -49,27 +71,11 @@ final class TorchTrainable: DeviceTrainableNetwork {
     try executor.backward(
       zip(graph.outputs, gradients).map { output, gradient in
         guard let gradient else { return nil }
-        guard gradient.count == shapes[output.index].reduce(1, *) else {
+        guard count(gradient) == shapes[output.index].reduce(1, *) else {
           throw Failure(.internalError, "the gradient of an output of \(graph.name) has the wrong size")
         }
-        return try context.upload(gradient, shape: shapes[output.index])
+        return try tensor(gradient, shapes[output.index])
       })
-  }
-
-  func forward(_ input: DeviceArray, wanted: [Bool], isTraining: Bool) throws -> [DeviceArray?] {
-    try graph.check(input: input.count, shape: input.shape, wanted: wanted)
-    results = []
-    try parameterBlock.refresh()
-    return try executor.forward(arranged(input), wanted: wanted, isTraining: isTraining).map { output in
-      try output.map { try math.contiguous($0) }
-    }
-  }
-
-  func backward(_ gradients: [DeviceArray?]) throws {
-    guard gradients.count == graph.outputs.count, !executor.shapes.isEmpty else {
-      throw Failure(.internalError, "\(graph.name) has not been run forward for training")
-    }
-    try executor.backward(gradients.map { try $0.map(arranged) })
   }
 
   /// In the type and the order that the context's arrays have.

@@ -1,5 +1,6 @@
 import Engines
 import Imaging
+import NNUNet
 
 /// Finishes samples on a device: the augmentation of `SamplePreparation` in terms of whole arrays. The results are the
 /// same but for the rounding of sums.
@@ -11,6 +12,15 @@ struct DeviceAugmentation {
   let maskedChannels: [Bool]
   let nearestImages: Bool
   let nearestLabels: Bool
+
+  init(_ task: TrainingTask, _ math: DeviceMath) {
+    self.math = math
+    patch = task.geometry.patch
+    channels = task.dataset.channelCount
+    maskedChannels = task.maskedChannels
+    nearestImages = task.variant.nearestImages
+    nearestLabels = task.variant.nearestLabels
+  }
 
   /// A whole batch as the network takes it.
   ///
@@ -32,8 +42,8 @@ struct DeviceAugmentation {
   /// The channels of the image, and the labels, of one sample.
   private func finish(_ sample: UnfinishedSample) throws -> ([DeviceArray], DeviceArray) {
     let count = sample.shape.count
-    let image = try math.array(sample.image(channels * count), [channels] + sample.shape.axes)
-    var labels = try math.labels(sample.labels(count), sample.shape.axes)
+    let image = try math.array(sample.cut.image(channels * count), [channels] + sample.shape.axes)
+    var labels = try math.labels(sample.cut.labels(count), sample.shape.axes)
     var values = try (0..<channels).map { try math.part(image, from: $0 * count, sample.shape.axes) }
     if let rows = sample.rows {
       let places = try PatchPlaces(

@@ -1,4 +1,3 @@
-import Basics
 import Engines
 import Imaging
 
@@ -52,16 +51,16 @@ struct PatchPlaces {
 
   /// - Parameter offsets: for each axis what is added to the lower coordinate.
   private func voxels(_ offsets: [DeviceArray]) throws -> Voxels {
-    var inside: DeviceArray?
-    var place: DeviceArray?
-    for axis in 0..<3 {
-      let coordinate = try math.sum(lower[axis], offsets[axis])
-      let fits = try math.product(
-        math.compare(coordinate, .atLeast, 0), math.compare(coordinate, .atMost, Double(source[axis] - 1)))
-      inside = try inside.map { try math.product($0, fits) } ?? fits
-      place = try place.map { try math.sum(math.product($0, Double(source[axis])), coordinate) } ?? coordinate
+    let (z, y, x) = try (
+      math.sum(lower[0], offsets[0]), math.sum(lower[1], offsets[1]), math.sum(lower[2], offsets[2])
+    )
+    func fits(_ coordinate: DeviceArray, _ extent: Int) throws -> DeviceArray {
+      try math.product(
+        math.compare(coordinate, .atLeast, 0), math.compare(coordinate, .atMost, Double(extent - 1)))
     }
-    guard let inside, let place else { throw Failure(.internalError, "a patch without axes") }
+    let inside = try math.product(math.product(fits(z, source.z), fits(y, source.y)), fits(x, source.x))
+    let row = try math.sum(math.product(z, Double(source.y)), y)
+    let place = try math.sum(math.product(row, Double(source.x)), x)
     return Voxels(places: try math.places(math.product(place, inside)), areInside: inside)
   }
 
@@ -81,13 +80,9 @@ struct PatchPlaces {
 
   /// Values interpolated linearly, with zeros outside of the source.
   func linear(_ image: DeviceArray) throws -> DeviceArray {
-    var sum: DeviceArray?
-    for corner in corners {
-      let part = try math.product(corner.share, values(image, at: corner.voxels, outside: 0))
-      sum = try sum.map { try math.sum($0, part) } ?? part
+    try corners.reduce(math.number(0)) { sum, corner in
+      try math.sum(sum, math.product(corner.share, values(image, at: corner.voxels, outside: 0)))
     }
-    guard let sum else { return image }
-    return sum
   }
 
   /// The nearest values.
@@ -102,17 +97,13 @@ struct PatchPlaces {
   func elected(_ labels: DeviceArray) throws -> DeviceArray {
     let known = try corners.map { try values(labels, at: $0.voxels, outside: -1) }
     // Each label's share, added up corner by corner.
-    var shares: [DeviceArray] = []
-    for label in known {
-      var sum: DeviceArray?
-      for (other, corner) in zip(known, corners) {
-        let part = try math.product(corner.share, math.compare(label, .equal, other))
-        sum = try sum.map { try math.sum($0, part) } ?? part
+    let shares = try known.map { label in
+      let sum = try zip(known, corners).reduce(math.number(0)) { sum, other in
+        try math.sum(sum, math.product(other.1.share, math.compare(label, .equal, other.0)))
       }
-      if let sum { shares.append(try math.halved(math.product(sum, 1000))) }
+      return try math.halved(math.product(sum, 1000))
     }
-    guard let first = shares.first else { return labels }
-    let best = try shares.dropFirst().reduce(first) { try math.larger($0, $1) }
+    let best = try shares.reduce(math.number(0)) { try math.larger($0, $1) }
     let none = try math.number(Double(Int16.max))
     var winner = none
     for (label, share) in zip(known, shares) {

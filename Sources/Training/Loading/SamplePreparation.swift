@@ -68,12 +68,10 @@ public struct SamplePreparation: Sendable {
   /// - Throws: what reading throws.
   func prepare(_ index: Int, into batch: TrainingBatch, place: Int, _ workspace: SampleWorkspace) throws {
     var (draft, stream) = draft(index, place: place)
-    try workspace.fill(draft.data, draft.box, channels: imageChannels, previous: previous)
-    if !batch.unfinished.isEmpty {
-      leave(draft, to: batch.unfinished[place], workspace, &stream)
-      return
-    }
-    var sample = workspace.source
+    let unfinished = batch.unfinished.isEmpty ? nil : batch.unfinished[place]
+    var sample = unfinished?.cut ?? workspace.source
+    try workspace.fill(sample, with: draft.data, draft.box, channels: imageChannels, previous: previous)
+    if let unfinished { return leave(draft, to: unfinished, &stream) }
     if let rows = draft.rows {
       sample = workspace.turned
       turn(workspace, draft.box.shape, rows)
@@ -89,24 +87,18 @@ public struct SamplePreparation: Sendable {
     write(sample, to: batch, place: place, mirrored: mirrored, workspace, &stream)
   }
 
-  /// Hands on what was cut and what is to be done to it, drawn in the same order as if it were done here.
-  private func leave(
-    _ draft: Draft, to sample: UnfinishedSample, _ workspace: SampleWorkspace, _ stream: inout RandomStream
-  ) {
-    let count = draft.box.shape.count
-    let values = imageChannels * count
+  /// Says what is to be done to what was cut, drawn in the same order as if it were done here.
+  private func leave(_ draft: Draft, to sample: UnfinishedSample, _ stream: inout RandomStream) {
     sample.shape = draft.box.shape
     sample.rows = draft.rows
-    sample.image(values).update(from: workspace.source.image(values), count: values)
-    sample.labels(count).update(from: workspace.source.labels(count), count: count)
     sample.steps =
       augments ? IntensityAugmentation(geometry: geometry, channels: imageChannels).steps(&stream) : []
     sample.mirrored = drawMirroring(&stream)
-    let patch = geometry.patch
+    let count = imageChannels * geometry.patch.count
     for case .noise(let deviation, let key) in sample.steps {
-      let noise = sample.noise(imageChannels * patch.count)
-      noise.update(repeating: 0, count: imageChannels * patch.count)
-      IntensityTransforms.noise(noise, count: imageChannels * patch.count, deviation: deviation, key: key, first: 0)
+      let noise = sample.noise(count)
+      noise.update(repeating: 0, count: count)
+      IntensityTransforms.noise(noise, count: count, deviation: deviation, key: key, first: 0)
     }
   }
 

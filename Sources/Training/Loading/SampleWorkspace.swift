@@ -24,13 +24,13 @@ final class SampleWorkspace {
   func scratch(_ count: Int) -> UnsafeMutablePointer<Float> { floats.reserve(count) }
   func spread(_ count: Int) -> UnsafeMutablePointer<Int16> { spreading.reserve(count) }
 
-  /// Copies a box of a case into `source`. Outside of the case the image is 0 and labels are -1.
+  /// Copies a box of a case into a sample. Outside of the case the image is 0 and labels are -1.
   func fill(
-    _ data: any PreprocessedCase, _ box: Box3D, channels: Int, previous: PreviousSegmentations?
+    _ sample: Sample, with data: any PreprocessedCase, _ box: Box3D, channels: Int, previous: PreviousSegmentations?
   ) throws {
     let shape = box.shape
-    let image = source.image(channels * shape.count)
-    let labels = source.labels(shape.count)
+    let image = sample.image(channels * shape.count)
+    let labels = sample.labels(shape.count)
     let inside = box.clipped(to: data.shape)
     let part = inside.shape
     let isEmpty = part.z <= 0 || part.y <= 0 || part.x <= 0
@@ -54,7 +54,7 @@ final class SampleWorkspace {
       }
     }
     guard let previous else { return }
-    let stage = source.previous(shape.count)
+    let stage = sample.previous(shape.count)
     stage.update(repeating: -1, count: shape.count)
     guard !isEmpty else { return }
     let whole = try previous.segmentation(of: data.identifier, shape: data.shape)

@@ -25,14 +25,14 @@ struct DeviceLoss {
   ///
   /// - Parameters:
   ///   - logits: (N, C, Z, Y, X)
-  ///   - labels: (N, 1, Z, Y, X) of each output.
+  ///   - truths: what the labels of each output say.
   ///   - weights: of each output.
   ///   - scale: what gradients alone are multiplied by, besides the weights.
   func evaluate(
-    logits: [DeviceArray], labels: [DeviceArray], weights: [Double], scale: Double, differentiates: Bool
+    logits: [DeviceArray], truths: [DeviceTruth], weights: [Double], scale: Double, differentiates: Bool
   ) throws -> (loss: Double, gradients: [DeviceArray]) {
     // All sums are under way before the first one is waited for.
-    let outputs = try zip(logits, labels).map(begin)
+    let outputs = try zip(logits, truths).map(begin)
     var loss = 0.0
     var gradients: [DeviceArray] = []
     for (output, weight) in zip(outputs, weights) {
@@ -48,8 +48,7 @@ struct DeviceLoss {
 
   private static let space = [2, 3, 4]
 
-  private func begin(_ logits: DeviceArray, _ labels: DeviceArray) throws -> Output {
-    let truth = try DeviceTruth(math, labels, rule.meaning, ignore: rule.ignore)
+  private func begin(_ logits: DeviceArray, _ truth: DeviceTruth) throws -> Output {
     let channels = Double(rule.meaning.channelCount)
     let probabilities: DeviceArray
     var target = truth.members

@@ -5,6 +5,9 @@ import NNUNet
 
 /// What is done with a batch, wherever its arrays are.
 protocol BatchStep: AnyObject {
+  /// See `TrainingBatch.unfinished`.
+  var takesFinishedBatches: Bool { get }
+
   /// The loss of a training batch; keeps what `differentiate` needs.
   ///
   /// - Parameter scale: what gradients are multiplied by.
@@ -19,6 +22,7 @@ protocol BatchStep: AnyObject {
 
 /// Batches in memory, whose losses are computed by the processor.
 final class HostStep: BatchStep {
+  let takesFinishedBatches = true
   private let task: TrainingTask
   private let network: any TrainableNetwork
   private let guidance: (any TrainingGuidance)?

@@ -6,6 +6,7 @@ import NNUNet
 /// Batches that are finished on the network's device and stay there: augmentation, losses and their gradients. All that
 /// comes back of a step are the sums that losses are made of.
 final class DeviceStep: BatchStep {
+  let takesFinishedBatches = false
   private let task: TrainingTask
   private let network: any DeviceTrainableNetwork
   private let augmentation: DeviceAugmentation
@@ -23,10 +24,7 @@ final class DeviceStep: BatchStep {
     else { return nil }
     self.task = task
     self.network = network
-    augmentation = DeviceAugmentation(
-      math: network.math, patch: task.geometry.patch, channels: task.dataset.channelCount,
-      maskedChannels: task.configuration.normalizations.map { $0 == .zScore(masked: true) },
-      nearestImages: task.variant.nearestImages, nearestLabels: task.variant.nearestLabels)
+    augmentation = DeviceAugmentation(task, network.math)
     loss = DeviceLoss(math: network.math, rule: task.loss)
     weights = task.supervision.weights.filter { $0 != 0 }
   }
@@ -35,7 +33,7 @@ final class DeviceStep: BatchStep {
     let (image, labels) = try augmentation.finish(batch)
     let outputs = try forward(image, isTraining: true)
     let (loss, gradients) = try loss.evaluate(
-      logits: outputs, labels: pyramid(labels), weights: weights, scale: scale, differentiates: true)
+      logits: outputs, truths: truths(labels), weights: weights, scale: scale, differentiates: true)
     self.gradients = gradients
     return loss
   }
@@ -53,12 +51,11 @@ final class DeviceStep: BatchStep {
   func validate(_ batch: TrainingBatch, _ counts: inout OverlapCounts) throws -> Double {
     let (image, labels) = try augmentation.finish(batch)
     let outputs = try forward(image, isTraining: false)
-    let levels = try pyramid(labels)
-    if let finest = outputs.first {
-      let truth = try DeviceTruth(network.math, labels, task.meaning, ignore: task.dataset.labels.ignore)
-      counts.add(try truth.overlaps(network.math, of: finest, task.meaning))
+    let truths = try truths(labels)
+    if let logits = outputs.first, let truth = truths.first {
+      counts.add(try truth.overlaps(network.math, of: logits, task.meaning))
     }
-    return try loss.evaluate(logits: outputs, labels: levels, weights: weights, scale: 1, differentiates: false).loss
+    return try loss.evaluate(logits: outputs, truths: truths, weights: weights, scale: 1, differentiates: false).loss
   }
 
   /// The outputs that have a weight, (N, C, Z, Y, X).
@@ -72,15 +69,15 @@ final class DeviceStep: BatchStep {
     }
   }
 
-  /// The labels of each output that has a weight, picked from the finest ones.
-  private func pyramid(_ labels: DeviceArray) throws -> [DeviceArray] {
+  /// What the labels say about each output that has a weight, picked from the finest ones.
+  private func truths(_ labels: DeviceArray) throws -> [DeviceTruth] {
     try task.supervision.shapes.prefix(weights.count).map { shape in
       var level = labels
       for axis in 0..<3 where shape[axis] != task.geometry.patch[axis] {
         let picked = DeepSupervision.nearest(input: task.geometry.patch[axis], output: shape[axis])
         level = try network.math.picked(level, axis: axis + 2, picked)
       }
-      return level
+      return try DeviceTruth(network.math, level, task.meaning, ignore: task.dataset.labels.ignore)
     }
   }
 }

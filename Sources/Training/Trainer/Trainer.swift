@@ -82,21 +82,20 @@ public final class Trainer {
   ) throws {
     let end = min(until ?? length.epochs, length.epochs)
     guard epoch < end else { return }
-    let step: any BatchStep
-    var isFinished = true
-    if guidance == nil, previous == nil, let device = DeviceStep(task, network, anywhere: finishesOnDevice) {
-      step = device
-      isFinished = false
-    } else {
-      step = HostStep(task, network, guidance: guidance)
-    }
-    let loader = makeLoader(training, validation, previous, workers, end: end, finished: isFinished)
+    let step = makeStep(isCascade: previous != nil)
+    let loader = makeLoader(training, validation, previous, workers, end: end, finished: step.takesFinishedBatches)
     defer { loader.stop() }
     var waited = 0.0
     while epoch < end {
       try runEpoch(loader, step, &waited)
     }
     if end == length.epochs { log.write("Training done.") }
+  }
+
+  /// On the network's device where nothing needs the processor.
+  private func makeStep(isCascade: Bool) -> any BatchStep {
+    if guidance == nil, !isCascade, let step = DeviceStep(task, network, anywhere: finishesOnDevice) { return step }
+    return HostStep(task, network, guidance: guidance)
   }
 
   private func makeLoader(

@@ -87,15 +87,17 @@ public struct TrainingTask: Sendable {
       phase: phase, cases: cases, previous: previous, geometry: geometry, sampling: variant.sampling,
       batchSize: batchSize, imageChannels: dataset.channelCount,
       previousLabels: previous == nil ? [] : dataset.labels.foregroundLabels,
-      maskedChannels: configuration.normalizations.map { $0 == .zScore(masked: true) },
+      maskedChannels: maskedChannels,
       variant: variant, hasIgnoreLabel: dataset.labels.ignore != nil, seed: seed)
   }
 
-  /// Memory for a batch.
-  func makeBatch() -> TrainingBatch { makeBatch(finished: true) }
+  /// Channels that are 0 outside of what was not zero in the image.
+  var maskedChannels: [Bool] { configuration.normalizations.map { $0 == .zScore(masked: true) } }
 
+  /// Memory for a batch.
+  ///
   /// - Parameter finished: see `TrainingBatch`.
-  func makeBatch(finished: Bool) -> TrainingBatch {
+  func makeBatch(finished: Bool = true) -> TrainingBatch {
     TrainingBatch(
       size: batchSize, channels: network.inputChannels, patch: geometry.patch,
       labelShapes: Array(supervision.shapes.prefix(supervision.weights.count { $0 != 0 })), finished: finished)
