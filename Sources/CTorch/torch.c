@@ -56,6 +56,8 @@ struct mt_torch {
   int (*torch_new_stable_ivalue)(mt_value **);
   // Not part of the stable interface; may be null.
   void (*set_threads)(int);
+  void *(*global_context)(void);
+  void (*set_benchmark)(void *, bool);
 };
 
 // The interface that the arguments of operators are made for.
@@ -78,8 +80,11 @@ mt_torch *mt_torch_bind(void *library, const char **missing) {
   *(void **)&api->torch_exception_get_what_without_backtrace =
       dlsym(library, "torch_exception_get_what_without_backtrace");
   *(void **)&api->torch_new_stable_ivalue = dlsym(library, "torch_new_stable_ivalue");
-  // at::set_num_threads(int), as C++ compilers spell it. The environment is too late once the library is open.
+  // As C++ compilers spell at::set_num_threads(int), at::globalContext() and at::Context::setBenchmarkCuDNN(bool). The
+  // environment is too late once the library is open.
   *(void **)&api->set_threads = dlsym(library, "_ZN2at15set_num_threadsEi");
+  *(void **)&api->global_context = dlsym(library, "_ZN2at13globalContextEv");
+  *(void **)&api->set_benchmark = dlsym(library, "_ZN2at7Context17setBenchmarkCuDNNEb");
   if (mt_torch_bind_device(api, library, MT_TORCH_CPU) != 0) {
     *missing = "aoti_torch_cpu_add_Tensor";
     free(api);
@@ -158,7 +163,9 @@ int mt_torch_layout(const mt_torch *api, mt_tensor *tensor, int64_t *rank, const
   return status;
 }
 
-int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from) { return api->aoti_torch_copy_(to, from, 0); }
+int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from, int waits) {
+  return api->aoti_torch_copy_(to, from, !waits);
+}
 
 int mt_torch_zero(const mt_torch *api, mt_tensor *tensor) { return api->aoti_torch_zero_(tensor); }
 
@@ -215,6 +222,11 @@ int mt_torch_parallel(const mt_torch *api, int64_t count, int64_t grain,
 
 void mt_torch_use_threads(const mt_torch *api, int count) {
   if (api->set_threads && count > 0) api->set_threads(count);
+}
+
+void mt_torch_try_convolutions(const mt_torch *api) {
+  // A member function takes its object first.
+  if (api->global_context && api->set_benchmark) api->set_benchmark(api->global_context(), true);
 }
 
 uint32_t mt_torch_threads(const mt_torch *api) {

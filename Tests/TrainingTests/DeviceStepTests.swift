@@ -93,8 +93,8 @@ import Testing
       }
       let (image, labels) = try augmentation.finish(unfinished)
       // Logarithms, powers and sums in single precision; values are at most 3.
-      #expect(distance(try math.values(of: image), Array(finished.image)) < 5e-5, "batch \(batch)")
-      let marks = try math.values(of: labels)
+      #expect(distance(try math.values(of: [image])[0], Array(finished.image)) < 5e-5, "batch \(batch)")
+      let marks = try math.values(of: [labels])[0]
       different += zip(marks, finished.labels[0]).count { $0 != Float($1) }
       total += marks.count
     }
@@ -144,7 +144,7 @@ import Testing
         * rule.evaluate(
           logits: logits[level], labels: labels[level], batch: 2, voxels: shapes[level].count,
           weight: weights[level] * scale, gradient: &gradient)
-      let found = try math.values(of: result.gradients[level])
+      let found = try math.values(of: [result.gradients[level]])[0]
       #expect(distance(found, gradient) < 1e-5 * (gradient.map(abs).max() ?? 1))
     }
     #expect(abs(result.loss - expected) < 1e-5 * max(1, abs(expected)))

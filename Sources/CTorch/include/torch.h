@@ -50,8 +50,10 @@ int mt_torch_data(const mt_torch *api, mt_tensor *tensor, void **data);
 /// The tensor's sizes and strides, which it owns.
 int mt_torch_layout(const mt_torch *api, mt_tensor *tensor, int64_t *rank, const int64_t **sizes,
                     const int64_t **strides);
-/// Copies elements, converting them, between devices as well.
-int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from);
+/// Copies elements, converting them, between devices as well. With `waits` 0 the device may still be copying when it
+/// returns: only for what NVIDIA's devices copy from the processor's ordinary memory, which may be changed at once
+/// nevertheless, since the driver has read it by then ("API synchronization behavior" in the CUDA runtime's reference).
+int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from, int waits);
 int mt_torch_zero(const mt_torch *api, mt_tensor *tensor);
 /// The value of a tensor of one float32.
 int mt_torch_item(const mt_torch *api, mt_tensor *tensor, float *value);
@@ -73,6 +75,9 @@ int mt_torch_parallel(const mt_torch *api, int64_t count, int64_t grain,
                       void (*body)(int64_t begin, int64_t end, void *context), void *context);
 /// Sets the number of those threads; does nothing in a library that cannot be told.
 void mt_torch_use_threads(const mt_torch *api, int count);
+/// Makes NVIDIA's library try its ways to compute a convolution when it meets one, and keep the fastest; does nothing in
+/// a library that cannot be told.
+void mt_torch_try_convolutions(const mt_torch *api);
 /// The number of those threads; 0 when unknown.
 uint32_t mt_torch_threads(const mt_torch *api);
 

@@ -15,11 +15,12 @@ public struct DeviceArray {
 public struct DeviceMath {
   let library: TorchLibrary
   let device: TorchDevice
-  private let constants = Constants()
+  private let numbers: TorchNumbers
 
-  init(library: TorchLibrary, device: TorchDevice) {
-    self.library = library
-    self.device = device
+  init(_ numbers: TorchNumbers) {
+    library = numbers.library
+    device = numbers.device
+    self.numbers = numbers
   }
 
   /// Whether the arrays lie in a memory of their own, so that it pays to leave them there.
@@ -49,34 +50,33 @@ public struct DeviceMath {
 
   /// One number, for operations with other arrays.
   public func number(_ value: Double) throws -> DeviceArray {
-    if let known = constants.arrays[Float(value)] { return known }
-    let array = try array([Float(value)], [1])
-    if constants.arrays.count >= 256 { constants.arrays = [:] }
-    constants.arrays[Float(value)] = array
-    return array
-  }
-
-  /// Numbers that are on the device already: to copy one there takes longer than many an operation.
-  private final class Constants {
-    var arrays: [Float: DeviceArray] = [:]
+    DeviceArray(tensor: try numbers.tensor(value))
   }
 
   private func upload(
     _ memory: UnsafeRawPointer, _ shape: [Int], _ element: TorchElement
   ) throws -> DeviceArray {
     let tensor = try library.empty(shape, element: element, on: device)
-    try tensor.copy(from: library.view(memory, shape, of: element))
+    try library.fill(tensor, from: memory, of: element, on: device)
     return DeviceArray(tensor: tensor)
   }
 
-  /// Copies single-precision numbers to memory, when they have been computed.
-  public func values(of array: DeviceArray) throws -> [Float] {
-    var values = [Float](repeating: 0, count: array.count)
+  /// Copies single-precision numbers to memory, when they have been computed. The device has nothing to do meanwhile, and
+  /// then until it is given more: the fewer such calls, the better.
+  ///
+  /// - Returns: the numbers of each array.
+  public func values(of arrays: [DeviceArray]) throws -> [[Float]] {
+    let all = try joined(arrays.map { try reshaped($0, [$0.count]) }, axis: 0)
+    var values = [Float](repeating: 0, count: all.count)
     try values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      try library.view(base, array.shape).copy(from: array.tensor)
+      try library.view(base, all.shape).copy(from: all.tensor)
     }
-    return values
+    var rest = values[...]
+    return arrays.map { array in
+      defer { rest = rest.dropFirst(array.count) }
+      return Array(rest.prefix(array.count))
+    }
   }
 
   /// An array of unknown numbers in single precision.
@@ -108,6 +108,11 @@ public struct DeviceMath {
     let integers = indices.map(Int64.init)
     let places = try upload(integers, [indices.count], .int64)
     return try compute("index_select", [.tensor(array.tensor), .integer(axis), .tensor(places.tensor)])
+  }
+
+  /// Arrays one behind the other along an axis.
+  public func joined(_ arrays: [DeviceArray], axis: Int) throws -> DeviceArray {
+    try compute("cat", [.tensors(arrays.map(\.tensor)), .integer(axis)])
   }
 
   /// Some axes backwards.

@@ -15,6 +15,7 @@ struct TorchContext {
   let usesOwnKernels: Bool
   /// Convolutions of our own.
   let trainer: NativeTrainer?
+  let numbers: TorchNumbers
 
   init(
     _ library: TorchLibrary, device: TorchDevice, element: TorchElement, usesOwnKernels: Bool = true,
@@ -25,6 +26,7 @@ struct TorchContext {
     self.element = element
     self.usesOwnKernels = usesOwnKernels && device == .cpu && element == .float32
     self.trainer = self.usesOwnKernels ? trainer : nil
+    numbers = TorchNumbers(library, device)
   }
 
   var layout: TorchLayout { usesOwnKernels ? .channelsLast : .contiguous }
@@ -45,7 +47,7 @@ struct TorchContext {
   func upload(_ values: UnsafeBufferPointer<Float>, shape: [Int]) throws -> TorchTensor {
     let tensor = try empty(shape)
     guard let base = values.baseAddress else { throw Failure(.internalError, "an empty array has nothing to copy") }
-    try tensor.copy(from: library.view(base, shape))
+    try library.fill(tensor, from: base, on: device)
     return tensor
   }
 
@@ -70,14 +72,9 @@ struct TorchContext {
 // MARK: Sums and activations
 
 extension TorchContext {
-  /// A tensor of one number of the context's type, for operators that take slopes as tensors.
-  private func scalar(_ value: Double) throws -> TorchTensor {
-    try [Float(value)].withUnsafeBufferPointer { try upload($0, shape: [1]) }
-  }
-
   func activated(_ input: TorchTensor, slope: Double) throws -> TorchTensor {
     guard usesOwnKernels else {
-      return try library.compute("aten::_prelu_kernel", [.tensor(input), .tensor(scalar(slope))])
+      return try library.compute("aten::_prelu_kernel", [.tensor(input), .tensor(numbers.tensor(slope, element))])
     }
     let result = try empty(input.shape)
     let (from, to) = (try input.values, try result.values)
@@ -95,7 +92,7 @@ extension TorchContext {
   ) throws -> TorchTensor {
     guard usesOwnKernels else {
       let both = try library.call(
-        "aten::_prelu_kernel_backward", [.tensor(gradient), .tensor(result), .tensor(scalar(slope))],
+        "aten::_prelu_kernel_backward", [.tensor(gradient), .tensor(result), .tensor(numbers.tensor(slope, element))],
         keeping: [true, false])
       return both[0] ?? gradient
     }
@@ -202,16 +199,33 @@ extension TorchContext {
   }
 
   func pooled(_ input: TorchTensor, window: [Int]) throws -> TorchTensor {
-    try arranged(
-      library.compute("aten::avg_pool\(window.count)d", [.tensor(input)] + poolingArguments(window)))
+    try inPoolingType([input]) { try pooling("", $0, window) }
   }
 
   func poolingGradient(_ gradient: TorchTensor, inputShape: [Int], window: [Int]) throws -> TorchTensor {
     // Only the shape of the input counts.
-    let input = try empty(inputShape)
-    return try arranged(
-      library.compute(
-        "aten::avg_pool\(window.count)d_backward", [.tensor(gradient), .tensor(input)] + poolingArguments(window)))
+    try inPoolingType([gradient, empty(inputShape)]) { try pooling("_backward", $0, window) }
+  }
+
+  private func pooling(_ direction: String, _ tensors: [TorchTensor], _ window: [Int]) throws -> TorchTensor {
+    try library.compute(
+      "aten::avg_pool\(window.count)d" + direction, tensors.map(TorchArgument.tensor) + poolingArguments(window))
+  }
+
+  /// On processors PyTorch pools volumes in no type of half precision.
+  private func inPoolingType(
+    _ tensors: [TorchTensor], _ pool: ([TorchTensor]) throws -> TorchTensor
+  ) throws -> TorchTensor {
+    guard device == .cpu, element != .float32 else { return try arranged(pool(tensors)) }
+    let pooled = try pool(
+      tensors.map { tensor in
+        let single = try library.empty(tensor.shape, on: device)
+        try single.copy(from: tensor)
+        return single
+      })
+    let result = try empty(pooled.shape)
+    try result.copy(from: pooled)
+    return result
   }
 
   private func resizingArguments(_ axes: Int, _ interpolation: Graph.Operation.Interpolation) -> [TorchArgument] {

@@ -78,6 +78,7 @@ final class TorchLibrary: @unchecked Sendable {
     guard mt_torch_bind_device(functions, opened, device.kind.number) == 0 else {
       throw Failure(.engine, "is not the CUDA part of PyTorch \(version)", file: library)
     }
+    mt_torch_try_convolutions(functions)
   }
 
   /// The library for graphics processors beside the one that was opened.

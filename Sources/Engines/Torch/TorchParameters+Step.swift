@@ -29,15 +29,19 @@ extension TorchParameters {
     func parts(_ block: TorchTensor) throws -> TorchArgument {
       .tensors(try stretches.map { try part(of: block, $0) })
     }
-    // The operators divide gradients by what the loss was multiplied with.
-    let divisor = TorchArgument.optionalTensor(try number(1 / factor))
+    // The operators take a divisor of gradients, but those for Apple's devices ignore it.
+    if factor != 1 {
+      try context.library.call(
+        "aten::mul_", overload: "Tensor", [.tensor(gradients), .tensor(context.numbers.tensor(factor))],
+        keeping: [false])
+    }
     switch rule.optimizer {
     case .nesterov(let momentum):
       try context.library.call(
         "aten::_fused_sgd_",
         [
           parts(values), parts(gradients), parts(arrays[0]), .number(rule.decay), .number(momentum),
-          .number(rule.rate), .number(0), .truth(true), .truth(false), .truth(false), divisor, .nothing,
+          .number(rule.rate), .number(0), .truth(true), .truth(false), .truth(false), .nothing, .nothing,
         ], keeping: [])
     case .adam(let adam):
       let largest: TorchArgument = adam.keepsLargest ? try parts(arrays[2]) : .tensors([])
@@ -45,60 +49,45 @@ extension TorchParameters {
         adam.isDecoupled ? "aten::_fused_adamw_" : "aten::_fused_adam_",
         [
           parts(values), parts(gradients), parts(arrays[0]), parts(arrays[1]), largest,
-          .tensors(stretches.map { try number(Double($0.steps)) }), .number(rule.rate), .number(adam.beta1),
-          .number(adam.beta2), .number(rule.decay), .number(adam.epsilon), .truth(adam.keepsLargest), .truth(false),
-          divisor, .nothing,
+          .tensors(stretches.map { try context.numbers.tensor(Double($0.steps)) }), .number(rule.rate),
+          .number(adam.beta1), .number(adam.beta2), .number(rule.decay), .number(adam.epsilon),
+          .truth(adam.keepsLargest), .truth(false), .nothing, .nothing,
         ], keeping: [])
-    case .adan(let adan):
-      for stretch in stretches { try stepInLibrary(rule, adan, factor: factor, gradients, arrays, stretch) }
+    case .adan(let adan): for stretch in stretches { try stepInLibrary(rule, adan, gradients, arrays, stretch) }
     }
   }
 
   /// Adan, for which PyTorch has no operator.
   private func stepInLibrary(
-    _ rule: GradientDescent, _ adan: Optimizer.Adan, factor: Double, _ gradients: TorchTensor,
-    _ arrays: [TorchTensor], _ stretch: Stretch
+    _ rule: GradientDescent, _ adan: Optimizer.Adan, _ gradients: TorchTensor, _ arrays: [TorchTensor],
+    _ stretch: Stretch
   ) throws {
-    func times(_ one: TorchTensor, _ other: TorchTensor) throws -> TorchTensor {
-      try context.library.compute("aten::mul", overload: "Tensor", [.tensor(one), .tensor(other)])
-    }
-    func times(_ one: TorchTensor, _ value: Double) throws -> TorchTensor { try times(one, number(value)) }
-    func plus(_ one: TorchTensor, _ other: TorchTensor) throws -> TorchTensor {
-      try context.library.sum(one, other, on: context.device)
-    }
+    let math = DeviceMath(context.numbers)
+    func own(_ block: TorchTensor) throws -> DeviceArray { DeviceArray(tensor: try part(of: block, stretch)) }
     /// Moves the average towards what is new.
-    func follow(_ average: TorchTensor, _ new: TorchTensor, _ share: Double) throws {
+    func follow(_ average: DeviceArray, _ new: DeviceArray, _ share: Double) throws {
       guard stretch.steps > 1 else { return }
-      try average.copy(from: plus(times(average, 1 - share), times(new, share)))
+      try math.copy(math.sum(math.product(average, 1 - share), math.product(new, share)), to: average)
     }
     func correction(_ share: Double) -> Double { Optimizer.correction(1 - share, stretch.steps) }
-    let parameters = try part(of: values, stretch)
-    let own = try arrays.map { try part(of: $0, stretch) }
-    let slope = try times(part(of: gradients, stretch), factor)
-    let change = try plus(slope, times(own[0], -1))
-    let ahead = try plus(slope, times(change, 1 - adan.b))
-    try follow(own[1], slope, adan.a)
-    try follow(own[2], change, adan.b)
-    try follow(own[3], times(ahead, ahead), adan.c)
-    try own[0].copy(from: slope)
-    let direction = try plus(
-      times(own[1], correction(adan.a)), times(own[2], (1 - adan.b) * correction(adan.b)))
-    let root = try context.library.compute("aten::sqrt", [.tensor(times(own[3], correction(adan.c)))])
-    let quotient = try context.library.compute(
-      "aten::div", overload: "Tensor", [.tensor(direction), .tensor(plus(root, number(adan.epsilon)))])
-    try parameters.copy(from: times(plus(parameters, times(quotient, -rule.rate)), 1 / (1 + rule.rate * rule.decay)))
+    let (parameters, slope) = (try own(values), try own(gradients))
+    let memory = try arrays.map(own)
+    let change = try math.sum(slope, memory[0], factor: -1)
+    let ahead = try math.sum(slope, change, factor: 1 - adan.b)
+    try follow(memory[1], slope, adan.a)
+    try follow(memory[2], change, adan.b)
+    try follow(memory[3], math.product(ahead, ahead), adan.c)
+    try math.copy(slope, to: memory[0])
+    let direction = try math.sum(
+      math.product(memory[1], correction(adan.a)), memory[2], factor: (1 - adan.b) * correction(adan.b))
+    let root = try math.apply(.sqrt, to: math.product(memory[3], correction(adan.c)))
+    let quotient = try math.quotient(direction, math.sum(root, math.number(adan.epsilon)))
+    let moved = try math.sum(parameters, quotient, factor: -rule.rate)
+    try math.copy(math.product(moved, 1 / (1 + rule.rate * rule.decay)), to: parameters)
   }
 
   private func part(of block: TorchTensor, _ stretch: Stretch) throws -> TorchTensor {
     try block.part(offset: stretch.range.lowerBound, shape: [stretch.range.count], strides: [1])
-  }
-
-  private func number(_ value: Double) throws -> TorchTensor {
-    try [Float(value)].withUnsafeBufferPointer { values in
-      let tensor = try context.library.empty([1], on: context.device)
-      if let base = values.baseAddress { try tensor.copy(from: context.library.view(base, [1])) }
-      return tensor
-    }
   }
 }
 

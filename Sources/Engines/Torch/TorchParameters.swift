@@ -226,7 +226,7 @@ final class TorchParameters {
       let view = try found(views[name], name)
       try tensor.withContiguousFloats { values in
         guard let base = values.baseAddress else { return }
-        try view.copy(from: context.library.view(base, tensor.shape))
+        try context.library.fill(view, from: base, on: context.device)
       }
     }
   }

@@ -83,8 +83,10 @@ final class TorchTensor {
   }
 
   /// Copies all elements from `source`, converting them where type, layout or device differ.
-  func copy(from source: TorchTensor) throws {
-    try library.check(mt_torch_copy(library.functions, handle, source.handle), "copy a tensor")
+  ///
+  /// - Parameter waits: See `mt_torch_copy`.
+  func copy(from source: TorchTensor, waits: Bool = true) throws {
+    try library.check(mt_torch_copy(library.functions, handle, source.handle, waits ? 1 : 0), "copy a tensor")
   }
 
   func fillWithZeros() throws { try library.check(mt_torch_zero(library.functions, handle), "clear a tensor") }
@@ -195,6 +197,14 @@ extension TorchLibrary {
         functions, Int64(shape.count), shape.map(Int64.init), layout.strides(shape).map(Int64.init), element.rawValue,
         device.kind.number, device.index, &handle), "allocate a tensor of shape \(shape)")
     return try TorchTensor(handle, library: self)
+  }
+
+  /// Copies numbers from memory into a tensor on `device`; the memory may be changed afterwards.
+  func fill(
+    _ tensor: TorchTensor, from memory: UnsafeRawPointer, of element: TorchElement = .float32, on device: TorchDevice
+  ) throws {
+    // To wait for a graphics processor would leave it with nothing to do.
+    try tensor.copy(from: view(memory, tensor.shape, of: element), waits: device.kind != .cuda)
   }
 
   /// A tensor over single-precision numbers in memory that outlives it, or that `owner` keeps alive.

@@ -20,7 +20,7 @@ final class TorchTrainable: DeviceTrainableNetwork {
     self.precision = precision
     self.notes = notes
     self.context = context
-    math = DeviceMath(library: context.library, device: context.device)
+    math = DeviceMath(context.numbers)
     try graph.check(parameters: parameters, state: OptimizerState())
     parameterBlock = try TorchParameters(graph, context)
     executor = TorchExecutor(graph, parameters: parameterBlock, context: context)

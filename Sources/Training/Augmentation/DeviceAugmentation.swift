@@ -46,10 +46,17 @@ struct DeviceAugmentation {
     var labels = try math.labels(sample.cut.labels(count), sample.shape.axes)
     var values = try (0..<channels).map { try math.part(image, from: $0 * count, sample.shape.axes) }
     if let rows = sample.rows {
-      let places = try PatchPlaces(
-        math, rows, source: sample.shape, patch: patch, interpolates: !(nearestImages && nearestLabels))
-      values = try values.map { try nearestImages ? places.nearest($0, outside: 0) : places.linear($0) }
-      labels = try nearestLabels ? places.nearest(labels, outside: -1) : places.elected(labels)
+      let places = try PatchPlaces(math, rows, source: sample.shape, patch: patch)
+      let corners = nearestImages && nearestLabels ? nil : try places.corners()
+      values = try values.map { image in
+        guard let corners, !nearestImages else { return try places.nearest(image, outside: 0) }
+        return try places.linear(image, corners)
+      }
+      if let corners, !nearestLabels {
+        labels = try places.elected(labels, corners)
+      } else {
+        labels = try places.nearest(labels, outside: -1)
+      }
     }
     for step in sample.steps { try apply(step, to: &values, sample) }
     let axes = (0..<3).filter { sample.mirrored[$0] }

@@ -31,13 +31,15 @@ struct DeviceLoss {
   func evaluate(
     logits: [DeviceArray], truths: [DeviceTruth], weights: [Double], scale: Double, differentiates: Bool
   ) throws -> (loss: Double, gradients: [DeviceArray]) {
-    // All sums are under way before the first one is waited for.
+    // All sums are under way before any is waited for, and then all of them.
     let outputs = try zip(logits, truths).map(begin)
+    var known = try math.values(of: outputs.flatMap { $0.sums + $0.totals })[...]
     var loss = 0.0
     var gradients: [DeviceArray] = []
     for (output, weight) in zip(outputs, weights) {
-      let batch = output.probabilities.shape[0]
-      let sums = try sums(output, batch: batch)
+      let own = known.prefix(output.sums.count + output.totals.count)
+      known = known.dropFirst(own.count)
+      let sums = sums(Array(own), batch: output.probabilities.shape[0])
       let voxels = output.probabilities.count / rule.meaning.channelCount
       let terms = rule.terms(sums, voxels: voxels, weight: weight * scale)
       loss += weight * terms.value
@@ -84,14 +86,14 @@ struct DeviceLoss {
       ], target: target)
   }
 
-  private func sums(_ output: Output, batch: Int) throws -> Sums {
-    let channels = rule.meaning.channelCount
-    var sums = Sums(batch: batch, values: [Double](repeating: 0, count: batch * channels * 3))
-    for (kind, array) in output.sums.enumerated() {
-      for (index, value) in try math.values(of: array).enumerated() { sums.values[index * 3 + kind] = Double(value) }
+  /// - Parameter known: the numbers of an output's sums and totals.
+  private func sums(_ known: [[Float]], batch: Int) -> Sums {
+    var sums = Sums(batch: batch, values: [Double](repeating: 0, count: batch * rule.meaning.channelCount * 3))
+    for (kind, values) in known.prefix(3).enumerated() {
+      for (index, value) in values.enumerated() { sums.values[index * 3 + kind] = Double(value) }
     }
-    sums.entropy = try math.values(of: output.totals[0]).reduce(0) { $0 + Double($1) }
-    sums.valid = Int(try math.values(of: output.totals[1]).reduce(0) { $0 + Double($1) })
+    sums.entropy = known[3].reduce(0) { $0 + Double($1) }
+    sums.valid = Int(known[4].reduce(0) { $0 + Double($1) })
     return sums
   }
 

@@ -51,12 +51,9 @@ struct DeviceTruth {
     case .regions: answer = try math.compare(math.number(0), .less, logits)
     }
     // Sums of ones are exact up to 2^24 voxels a sample.
-    func sums(_ array: DeviceArray) throws -> [Float] {
-      try math.values(of: math.summary(.sum, of: array, axes: [2, 3, 4]))
-    }
-    let hits = try sums(math.product(members, answer))
-    let given = try sums(math.product(counts, answer))
-    let wanted = try sums(members)
+    let voxels = try [math.product(members, answer), math.product(counts, answer), members]
+    let sums = try math.values(of: voxels.map { try math.summary(.sum, of: $0, axes: [2, 3, 4]) })
+    let (hits, given, wanted) = (sums[0], sums[1], sums[2])
     let channels = meaning.channelCount
     var overlaps = [Int64](repeating: 0, count: channels * 3)
     for index in hits.indices {

@@ -46,7 +46,6 @@ public struct SegmentationLoss: Sendable {
     logits: UnsafePointer<Float>, labels: UnsafePointer<Int16>, batch: Int, voxels: Int, weight: Double,
     gradient: UnsafeMutablePointer<Float>, differentiates: Bool = true
   ) -> Double {
-    let channels = meaning.channelCount
     let pieces = Pieces(
       loss: self, batch: batch, voxels: voxels, size: Self.pieceSize, logits: logits, labels: labels,
       gradient: gradient)
