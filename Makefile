@@ -19,10 +19,11 @@ demo: build engine
 	$(MICROTOME) overlay $(SAMPLE)/images/phantom_014_0000.nii.gz $(OUTPUT)/phantom_014.nii.gz -o $(OUTPUT)/phantom_014.png
 	@echo "labels: $(OUTPUT)/phantom_014.nii.gz   picture: $(OUTPUT)/phantom_014.png"
 
-# One build serves the tests and the engine's installation. Without a network the tests that need an engine are skipped.
+# One build serves the tests and the engines' installation. Without a network the tests that need an engine are skipped.
 test: setup
 	$(SWIFT) build -c release --build-tests -Xswiftc -enable-testing
-	$(MICROTOME) engines | grep -q '^openvino ' || $(MICROTOME) engines install openvino || echo "no OpenVINO: tests that need one are skipped"
+	@for engine in openvino onnxruntime torch; do $(MICROTOME) engines | grep -q "^$$engine " || \
+	  $(MICROTOME) engines install $$engine || echo "no $$engine: tests that need it are skipped"; done
 	$(SWIFT) test -c release -Xswiftc -enable-testing --skip-build
 
 build: setup
