@@ -71,9 +71,12 @@ struct OnnxRuntimeLibrary: @unchecked Sendable {
     throw Failure(.engine, "ONNX Runtime \(version) could not \(action()): \(condensed(message))", hint: hint)
   }
 
-  /// The message on one line, of bearable length.
+  /// What the message says, on one line, of bearable length. In front of it there may be the place in the library's
+  /// source and "[ONNXRuntimeError] : NUMBER : NAME : ".
   static func condensed(_ message: String) -> String {
-    let text = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+    let line = message.split(whereSeparator: \.isNewline).joined(separator: " ")
+    let parts = line.split(separator: "[ONNXRuntimeError] : ", maxSplits: 1).last?.split(separator: " : ", maxSplits: 2)
+    let text = parts.flatMap { $0.count == 3 ? String($0[2]) : nil } ?? line
     return text.count > 400 ? text.prefix(400) + "..." : text
   }
 }

@@ -62,6 +62,7 @@ final class OnnxRuntimeNetwork: CompiledNetwork, @unchecked Sendable {
     for (key, value) in settings.entries { try library.check(mt_ort_options_set(api, options, key, value), action) }
     for (name, size) in axes { try library.check(mt_ort_options_set_axis(api, options, name, Int64(size)), action) }
     if settings.provider != .cpu {
+      settings.provider.needs?.open(forLibrary: library.path)
       let status = withCStrings(settings.providerOptions.map(\.key)) { keys in
         withCStrings(settings.providerOptions.map(\.value)) { values in
           mt_ort_options_add_provider(

@@ -28,6 +28,15 @@ extension OnnxRuntimeProvider {
     case .coreML: "CoreML"
     }
   }
+
+  /// What has to be opened before it is added.
+  var needs: NvidiaLibraries? {
+    switch self {
+    case .cpu, .coreML: nil
+    case .cuda: .cuda
+    case .tensorRT: .tensorRT
+    }
+  }
 }
 
 /// How a session is set up for a device and a precision.

@@ -26,7 +26,7 @@ final class TorchLibrary: @unchecked Sendable {
   init(path: String) throws {
     let hint = "choose another one with MICROTOME_TORCH, or run: microtome engines install torch"
     Self.prepareEnvironment()
-    Self.openCompanions(of: path)
+    NvidiaLibraries.torch.open(forLibrary: path)
     let library = try openEngineLibrary(path, hint: hint)
     let number = mt_torch_version(library)
     version = [56, 48, 40].map { String(number >> $0 & 0xFF) }.joined(separator: ".")
@@ -85,19 +85,6 @@ final class TorchLibrary: @unchecked Sendable {
   private var acceleratorLibrary: String? {
     let folder = Path.split(path).folder
     return ["libtorch_cuda.so", "libtorch_hip.so"].lazy.map { Path.join(folder, $0) }.first(where: Path.isFile)
-  }
-
-  /// PyTorch's library finds those it needs by paths written into it; where they lie elsewhere (each package in a folder
-  /// of its own) they are opened before, as Python does it.
-  private static func openCompanions(of path: String) {
-    let packages = Path.join(Path.split(Path.split(Path.split(path).folder).folder).folder, "nvidia")
-    for vendor in (try? Path.list(packages)) ?? [] {
-      let folder = Path.join(Path.join(packages, vendor), "lib")
-      for name in (try? Path.list(folder)) ?? []
-      where name.hasPrefix("libcudart.so") || name.hasPrefix("libcupti.so") {
-        _ = mt_library_open(Path.join(folder, name))
-      }
-    }
   }
 
   /// Throws `engine` with the library's own message when `status` says that a call has failed.
