@@ -4,10 +4,13 @@
 // - Its memory is the processor's, 2^60 bytes away: whoever touches it outside of an operator crashes.
 // - Fresh memory is full of not-a-numbers.
 // - An operator that gets arrays from both sides fails, unless one is a single number without axes.
+// - Pinned memory that is changed before the device has been waited for ends the program.
 // - What has been counted (operators, copies, waits) is appended to the file PRETEND_CUDA_REPORT names, at exit.
 #include <ATen/ATen.h>
 #include <ATen/NativeFunctions.h>
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/csrc/inductor/aoti_torch/utils.h>
@@ -84,6 +87,66 @@ at::Tensor distant(const at::Tensor& tensor) {
   return result;
 }
 
+// Memory of the processor that the device reads by itself
+
+class PinnedMemory final : public at::HostAllocator {
+ public:
+  at::DataPtr allocate(size_t size) override {
+    void* base = nullptr;
+    if (posix_memalign(&base, 512, std::max<size_t>(size, 1)) != 0) throw std::bad_alloc();
+    std::lock_guard<std::mutex> lock(mutex);
+    sizes[static_cast<char*>(base)] = size;
+    return {base, base, remove, at::DeviceType::CPU};
+  }
+
+  bool holds(const void* pointer) const {
+    std::lock_guard<std::mutex> lock(mutex);
+    auto next = sizes.upper_bound(static_cast<char*>(const_cast<void*>(pointer)));
+    return next != sizes.begin() && static_cast<const char*>(pointer) < std::prev(next)->first + std::prev(next)->second;
+  }
+
+  // The device reads it from now on.
+  void read(const at::Tensor& source) {
+    std::string content(static_cast<const char*>(source.const_data_ptr()), source.nbytes());
+    std::lock_guard<std::mutex> lock(mutex);
+    reads.emplace_back(static_cast<const char*>(source.const_data_ptr()), std::move(content));
+  }
+
+  // The device has done everything it was told.
+  void wait() {
+    std::lock_guard<std::mutex> lock(mutex);
+    for (const auto& [pointer, content] : reads) {
+      if (memcmp(pointer, content.data(), content.size()) == 0) continue;
+      fprintf(stderr, "memory was changed while a device may have been reading it\n");
+      abort();
+    }
+    reads.clear();
+  }
+
+  at::DeleterFnPtr raw_deleter() const override { return remove; }
+  void copy_data(void* target, const void* source, size_t count) const override { memcpy(target, source, count); }
+  bool record_event(void*, void*, c10::Stream) override { return false; }
+  void empty_cache() override {}
+  at::HostStats get_stats() override { return {}; }
+  void reset_accumulated_stats() override {}
+  void reset_peak_stats() override {}
+
+ private:
+  // It is never given back, so that what the device still reads can be looked at.
+  static void remove(void*) {}
+  mutable std::mutex mutex;
+  std::map<char*, size_t> sizes;
+  std::vector<std::pair<const char*, std::string>> reads;
+} pinned;
+
+struct Hooks final : public at::CUDAHooksInterface {
+  explicit Hooks(at::CUDAHooksArgs) {}
+  void init() const override {}
+  bool hasCUDA() const override { return true; }
+  bool isPinnedPtr(const void* pointer) const override { return pinned.holds(pointer); }
+  at::Allocator* getPinnedMemoryAllocator() const override { return &pinned; }
+};
+
 // Operators
 
 void check(const c10::OperatorHandle& operation, const at::Tensor& tensor) {
@@ -140,6 +203,7 @@ void call(const c10::OperatorHandle& operation, torch::jit::Stack* stack) {
 void run(const c10::OperatorHandle& operation, c10::DispatchKeySet, torch::jit::Stack* stack) {
   const auto& schema = operation.schema();
   counts.add(schema.name());
+  if (schema.name() == "aten::_local_scalar_dense") pinned.wait();
   const size_t count = schema.arguments().size();
   const torch::jit::Stack arguments(stack->end() - count, stack->end());
   torch::jit::Stack own;
@@ -183,11 +247,17 @@ at::Tensor empty_strided(
 
 at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool non_blocking) {
   TORCH_CHECK(self.is_cuda() || !non_blocking, "numbers are used that a device may still be copying");
+  const bool is_pinned = !source.is_cuda() && pinned.holds(source.const_data_ptr());
+  // The driver has to read ordinary memory before it returns; for more than this it waits for the device.
+  const bool is_small = source.nbytes() <= 65536;
   counts.add(
-      !self.is_cuda()     ? "copy from the device, which waits"
-      : source.is_cuda()  ? "copy on the device"
-      : non_blocking      ? "copy to the device"
-                          : "copy to the device, which waits");
+      !self.is_cuda()          ? "copy from the device, which waits"
+      : source.is_cuda()       ? "copy on the device"
+      : !non_blocking          ? "copy to the device, which waits"
+      : is_pinned || is_small  ? "copy to the device"
+                               : "copy to the device of much ordinary memory, which waits");
+  if (!self.is_cuda()) pinned.wait();
+  if (is_pinned && non_blocking && source.is_contiguous()) pinned.read(source);
   at::AutoDispatchBelowADInplaceOrView guard;
   near(self).copy_(near(source));
   return self;
@@ -212,8 +282,13 @@ at::Tensor reshape_alias(const at::Tensor& self, c10::SymIntArrayRef size, c10::
 
 struct Guard final : public c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::CUDA> {};
 C10_REGISTER_GUARD_IMPL(CUDA, Guard)
+at::HostAllocatorRegistry<at::kCUDA> registry(&pinned);
 
 }  // namespace
+
+namespace at {
+C10_REGISTER_CLASS(CUDAHooksRegistry, CUDAHooks, Hooks)
+}
 
 TORCH_LIBRARY_IMPL(_, CUDA, library) { library.fallback(torch::CppFunction::makeFromBoxedFunction<&run>()); }
 

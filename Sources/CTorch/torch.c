@@ -54,6 +54,8 @@ struct mt_torch {
   // Only in later releases; may be null.
   const char *(*torch_exception_get_what_without_backtrace)(void);
   int (*torch_new_stable_ivalue)(mt_value **);
+  int (*aoti_torch_empty_strided_pinned)(int64_t, const int64_t *, const int64_t *, int32_t, int32_t, int32_t,
+                                         mt_tensor **);
   // Not part of the stable interface; may be null.
   void (*set_threads)(int);
   void *(*global_context)(void);
@@ -80,6 +82,7 @@ mt_torch *mt_torch_bind(void *library, const char **missing) {
   *(void **)&api->torch_exception_get_what_without_backtrace =
       dlsym(library, "torch_exception_get_what_without_backtrace");
   *(void **)&api->torch_new_stable_ivalue = dlsym(library, "torch_new_stable_ivalue");
+  *(void **)&api->aoti_torch_empty_strided_pinned = dlsym(library, "aoti_torch_empty_strided_pinned");
   // As C++ compilers spell at::set_num_threads(int), at::globalContext() and at::Context::setBenchmarkCuDNN(bool). The
   // environment is too late once the library is open.
   *(void **)&api->set_threads = dlsym(library, "_ZN2at15set_num_threadsEi");
@@ -133,6 +136,13 @@ int mt_torch_empty(const mt_torch *api, int64_t rank, const int64_t *sizes, cons
                    int device, int32_t index, mt_tensor **tensor) {
   return api->aoti_torch_empty_strided(rank, sizes, strides, element_type(api, element), device_type(api, device),
                                        index, tensor);
+}
+
+int mt_torch_empty_pinned(const mt_torch *api, int64_t count, mt_tensor **tensor) {
+  const int64_t stride = 1;
+  if (!api->aoti_torch_empty_strided_pinned) return -1;
+  return api->aoti_torch_empty_strided_pinned(1, &count, &stride, api->aoti_torch_dtype_float32(),
+                                              api->aoti_torch_device_type_cpu(), 0, tensor);
 }
 
 int mt_torch_view(const mt_torch *api, void *data, int64_t rank, const int64_t *sizes, const int64_t *strides,

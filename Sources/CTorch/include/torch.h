@@ -38,6 +38,9 @@ const char *mt_torch_error(const mt_torch *api);
 /// An uninitialised tensor.
 int mt_torch_empty(const mt_torch *api, int64_t rank, const int64_t *sizes, const int64_t *strides, int element,
                    int device, int32_t index, mt_tensor **tensor);
+/// An uninitialised tensor of so many float32 in memory of the processor that NVIDIA's devices read by themselves. Fails
+/// where the library has no such device, or cannot do it.
+int mt_torch_empty_pinned(const mt_torch *api, int64_t count, mt_tensor **tensor);
 /// A tensor over memory of the processor that outlives it.
 int mt_torch_view(const mt_torch *api, void *data, int64_t rank, const int64_t *sizes, const int64_t *strides,
                   int element, mt_tensor **tensor);
@@ -50,9 +53,10 @@ int mt_torch_data(const mt_torch *api, mt_tensor *tensor, void **data);
 /// The tensor's sizes and strides, which it owns.
 int mt_torch_layout(const mt_torch *api, mt_tensor *tensor, int64_t *rank, const int64_t **sizes,
                     const int64_t **strides);
-/// Copies elements, converting them, between devices as well. With `waits` 0 the device may still be copying when it
-/// returns: only for what NVIDIA's devices copy from the processor's ordinary memory, which may be changed at once
-/// nevertheless, since the driver has read it by then ("API synchronization behavior" in the CUDA runtime's reference).
+/// Copies elements, converting them, between devices as well. With `waits` 0 an NVIDIA device may still be copying when it
+/// returns, and numbers that come from a device are not there yet. Ordinary memory may be changed at once nevertheless,
+/// since the driver has read it by then ("API synchronization behavior" in the CUDA runtime's reference); pinned memory
+/// must stay as it is until a result of the device has been waited for.
 int mt_torch_copy(const mt_torch *api, mt_tensor *to, mt_tensor *from, int waits);
 int mt_torch_zero(const mt_torch *api, mt_tensor *tensor);
 /// The value of a tensor of one float32.

@@ -12,7 +12,7 @@ public struct DeviceArray {
 ///
 /// Shapes are matched as PyTorch does it: from the last axis on, axes of one element are repeated. All functions throw
 /// `engine` when the library refuses, and when memory runs out.
-public struct DeviceMath {
+public struct DeviceMath: Sendable {
   let library: TorchLibrary
   let device: TorchDevice
   private let numbers: TorchNumbers
@@ -27,6 +27,11 @@ public struct DeviceMath {
   public var isRemote: Bool { device.kind == .cuda }
 
   // MARK: There and back
+
+  /// Memory from which the device copies without the processor's help, and while it computes; nil where there is none.
+  public func pinnedMemory(byteCount: Int) -> PinnedMemory? {
+    isRemote ? PinnedMemory(library, byteCount: byteCount) : nil
+  }
 
   /// Copies numbers from memory.
   public func array(_ values: UnsafePointer<Float>, _ shape: [Int]) throws -> DeviceArray {

@@ -46,9 +46,21 @@ final class TorchLibrary: @unchecked Sendable {
     self.functions = functions
     // On macOS the one library serves both.
     hasMPS = mt_torch_bind_device(functions, library, Int32(MT_TORCH_MPS)) == 0
+    // Now or never: PyTorch decides with its first convolution, even on the processor, whether it knows such devices.
+    let accelerator = Self.acceleratorLibrary(beside: path)
+    cudaDevices = accelerator == nil ? 0 : Int(max(0, mt_cuda_device_count()))
+    cudaLibrary =
+      cudaDevices == 0
+      ? nil
+      : accelerator.map { file in
+        Result { try openEngineLibrary(file) }.mapError(Failure.init(wrapping:))
+      }
   }
 
   private let hasMPS: Bool
+  private let cudaDevices: Int
+  /// PyTorch's part for NVIDIA's devices, if there are such devices, or why it cannot be opened.
+  private let cudaLibrary: Result<UnsafeMutableRawPointer, Failure>?
 
   /// What the library reads from the environment when it is opened. What the user has set stays.
   private static func prepareEnvironment() {
@@ -66,23 +78,22 @@ final class TorchLibrary: @unchecked Sendable {
   /// The devices by the names that users give: "CPU", "CUDA:0", "MPS".
   var devices: [String] {
     var names = ["CPU"]
-    if acceleratorLibrary != nil { names += (0..<max(0, mt_cuda_device_count())).map { "CUDA:\($0)" } }
+    names += (0..<cudaDevices).map { "CUDA:\($0)" }
     if hasMPS { names.append("MPS") }
     return names
   }
 
-  /// Opens what a device needs beyond the processor's library. Throws `engine` when there is no such device.
+  /// Readies what a device needs beyond the processor's library. Throws `engine` when that cannot be used.
   func prepare(_ device: TorchDevice) throws {
-    guard device.kind == .cuda, let library = acceleratorLibrary else { return }
-    let opened = try openEngineLibrary(library)
-    guard mt_torch_bind_device(functions, opened, device.kind.number) == 0 else {
-      throw Failure(.engine, "is not the CUDA part of PyTorch \(version)", file: library)
+    guard device.kind == .cuda, let library = try cudaLibrary?.get() else { return }
+    guard mt_torch_bind_device(functions, library, device.kind.number) == 0 else {
+      throw Failure(.engine, "the CUDA part of PyTorch \(version) is of another release", file: path)
     }
     mt_torch_try_convolutions(functions)
   }
 
-  /// The library for graphics processors beside the one that was opened.
-  private var acceleratorLibrary: String? {
+  /// The library for NVIDIA's and AMD's graphics processors beside PyTorch's main one.
+  private static func acceleratorLibrary(beside path: String) -> String? {
     let folder = Path.split(path).folder
     return ["libtorch_cuda.so", "libtorch_hip.so"].lazy.map { Path.join(folder, $0) }.first(where: Path.isFile)
   }

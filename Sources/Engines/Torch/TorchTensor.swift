@@ -199,7 +199,7 @@ extension TorchLibrary {
     return try TorchTensor(handle, library: self)
   }
 
-  /// Copies numbers from memory into a tensor on `device`; the memory may be changed afterwards.
+  /// Copies numbers from memory into a tensor on `device`. The memory may be changed afterwards, but for `PinnedMemory`.
   func fill(
     _ tensor: TorchTensor, from memory: UnsafeRawPointer, of element: TorchElement = .float32, on device: TorchDevice
   ) throws {

@@ -11,6 +11,8 @@ public final class BatchLoader: Sendable {
     var missing: [Int]
     var failure: Failure?
     var taken = 0
+    /// Of these.
+    var givenBack = 0
     var waited = 0.0
     var isStopped = false
   }
@@ -49,7 +51,8 @@ public final class BatchLoader: Sendable {
     }
   }
 
-  /// Waits for the next batch, which belongs to the caller until `giveBack`. Throws what making it threw.
+  /// Waits for the next batch, which belongs to the caller until `giveBack`. A caller may have several, fewer than
+  /// `ahead`. Throws what making it threw.
   public func next() throws -> TrainingBatch {
     let number = state.withLock { $0.taken }
     var clock = Stopwatch()
@@ -64,11 +67,11 @@ public final class BatchLoader: Sendable {
     return ring[number % ring.count]
   }
 
-  /// Hands back the batch that `next` gave.
+  /// Hands back the oldest batch that `next` gave.
   public func giveBack() {
     state.withLock { state in
-      let place = (state.taken - 1) % ring.count
-      state.missing[place] = batchSize
+      state.missing[state.givenBack % ring.count] = batchSize
+      state.givenBack += 1
     }
     for _ in 0..<batchSize { room.signal() }
   }

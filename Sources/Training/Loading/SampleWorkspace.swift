@@ -5,9 +5,14 @@ import NNUNet
 final class SampleWorkspace {
   /// An image, its labels and a cascade's first segmentation.
   struct Sample {
-    private let images = ScratchBuffer<Float>(0)
-    private let marks = ScratchBuffer<Int16>(0)
+    private let images: ScratchBuffer<Float>
+    private let marks: ScratchBuffer<Int16>
     private let stages = ScratchBuffer<Int16>(0)
+
+    init(pinned: PinnedMemorySource? = nil) {
+      images = ScratchBuffer(0, pinned: pinned)
+      marks = ScratchBuffer(0, pinned: pinned)
+    }
 
     func image(_ count: Int) -> UnsafeMutablePointer<Float> { images.reserve(count) }
     func labels(_ count: Int) -> UnsafeMutablePointer<Int16> { marks.reserve(count) }

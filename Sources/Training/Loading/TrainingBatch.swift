@@ -14,13 +14,18 @@ public final class TrainingBatch: @unchecked Sendable {
   /// The samples of a batch that is finished on a device, whose `image` and `labels` are empty; else none.
   let unfinished: [UnfinishedSample]
 
-  /// - Parameter finished: whether samples are complete when they are in the batch.
-  init(size: Int, channels: Int, patch: Shape3D, labelShapes: [Shape3D], finished: Bool = true) {
+  /// - Parameters:
+  ///   - finished: whether samples are complete when they are in the batch.
+  ///   - pinned: makes the memory of unfinished samples, where there is any for a device to read.
+  init(
+    size: Int, channels: Int, patch: Shape3D, labelShapes: [Shape3D], finished: Bool = true,
+    pinned: PinnedMemorySource? = nil
+  ) {
     self.size = size
     self.channels = channels
     self.patch = patch
     self.labelShapes = labelShapes
-    unfinished = finished ? [] : (0..<size).map { _ in UnfinishedSample() }
+    unfinished = finished ? [] : (0..<size).map { _ in UnfinishedSample(pinned: pinned) }
     image = .allocate(capacity: finished ? size * channels * patch.count : 0)
     image.initialize(repeating: 0)
     labels = labelShapes.map { shape in
@@ -37,24 +42,4 @@ public final class TrainingBatch: @unchecked Sendable {
 
   /// Bytes of one batch.
   static func byteCount(size: Int, channels: Int, patch: Shape3D) -> Int { size * patch.count * (4 * channels + 4) }
-}
-
-/// Memory that grows when need be, for one thread.
-final class ScratchBuffer<Element: BitwiseCopyable> {
-  private var memory = UnsafeMutableBufferPointer<Element>(start: nil, count: 0)
-  private let zero: Element
-
-  init(_ zero: Element) { self.zero = zero }
-
-  deinit { memory.deallocate() }
-
-  /// Room for so many elements, with whatever was in it.
-  func reserve(_ count: Int) -> UnsafeMutablePointer<Element> {
-    if let base = memory.baseAddress, memory.count >= count { return base }
-    memory.deallocate()
-    let base = UnsafeMutablePointer<Element>.allocate(capacity: max(1, count))
-    base.initialize(repeating: zero, count: max(1, count))
-    memory = UnsafeMutableBufferPointer(start: base, count: max(1, count))
-    return base
-  }
 }

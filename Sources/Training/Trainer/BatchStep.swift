@@ -5,8 +5,14 @@ import NNUNet
 
 /// What is done with a batch, wherever its arrays are.
 protocol BatchStep: AnyObject {
-  /// See `TrainingBatch.unfinished`.
-  var takesFinishedBatches: Bool { get }
+  /// Whether there is something to `begin` with a batch while the one before is at work.
+  var readsAhead: Bool { get }
+
+  /// Memory for a batch.
+  func makeBatch() -> TrainingBatch
+
+  /// Begins with the batch that comes next. At most one has been begun when another one is evaluated or validated.
+  func begin(_ batch: TrainingBatch) throws
 
   /// The loss of a training batch; keeps what `differentiate` needs.
   ///
@@ -22,7 +28,7 @@ protocol BatchStep: AnyObject {
 
 /// Batches in memory, whose losses are computed by the processor.
 final class HostStep: BatchStep {
-  let takesFinishedBatches = true
+  let readsAhead = false
   private let task: TrainingTask
   private let network: any TrainableNetwork
   private let guidance: (any TrainingGuidance)?
@@ -42,6 +48,10 @@ final class HostStep: BatchStep {
   }
 
   deinit { for gradient in gradients { gradient.deallocate() } }
+
+  func makeBatch() -> TrainingBatch { task.makeBatch() }
+
+  func begin(_ batch: TrainingBatch) {}
 
   func evaluate(_ batch: TrainingBatch, scale: Double) throws -> Double {
     try guidance?.prepare(batch)

@@ -6,13 +6,16 @@ import NNUNet
 /// Batches that are finished on the network's device and stay there: augmentation, losses and their gradients. All that
 /// comes back of a step are the sums that losses are made of.
 final class DeviceStep: BatchStep {
-  let takesFinishedBatches = false
+  let readsAhead = true
   private let task: TrainingTask
   private let network: any DeviceTrainableNetwork
   private let augmentation: DeviceAugmentation
   private let loss: DeviceLoss
   private let weights: [Double]
   private var gradients: [DeviceArray] = []
+  private typealias Samples = (image: DeviceArray, labels: DeviceArray)
+  /// Of the batch that comes next, as soon as the device has come to it.
+  private var begun: (batch: TrainingBatch, samples: Samples)?
 
   /// Nil where the processor has to do some of it: without such a device, for the strong augmentation, and for losses
   /// that take only the largest values.
@@ -29,8 +32,21 @@ final class DeviceStep: BatchStep {
     weights = task.supervision.weights.filter { $0 != 0 }
   }
 
+  func makeBatch() -> TrainingBatch {
+    let math = network.math
+    return task.makeBatch(finished: false) { math.pinnedMemory(byteCount: $0) }
+  }
+
+  func begin(_ batch: TrainingBatch) throws { begun = (batch, try augmentation.finish(batch)) }
+
+  private func samples(_ batch: TrainingBatch) throws -> Samples {
+    defer { begun = nil }
+    if let begun, begun.batch === batch { return begun.samples }
+    return try augmentation.finish(batch)
+  }
+
   func evaluate(_ batch: TrainingBatch, scale: Double) throws -> Double {
-    let (image, labels) = try augmentation.finish(batch)
+    let (image, labels) = try samples(batch)
     let outputs = try forward(image, isTraining: true)
     let (loss, gradients) = try loss.evaluate(
       logits: outputs, truths: truths(labels), weights: weights, scale: scale, differentiates: true)
@@ -49,7 +65,7 @@ final class DeviceStep: BatchStep {
   }
 
   func validate(_ batch: TrainingBatch, _ counts: inout OverlapCounts) throws -> Double {
-    let (image, labels) = try augmentation.finish(batch)
+    let (image, labels) = try samples(batch)
     let outputs = try forward(image, isTraining: false)
     let truths = try truths(labels)
     if let logits = outputs.first, let truth = truths.first {

@@ -83,11 +83,11 @@ public final class Trainer {
     let end = min(until ?? length.epochs, length.epochs)
     guard epoch < end else { return }
     let step = makeStep(isCascade: previous != nil)
-    let loader = makeLoader(training, validation, previous, workers, end: end, finished: step.takesFinishedBatches)
-    defer { loader.stop() }
+    let feed = makeFeed(step, training, validation, previous, workers, end: end)
+    defer { feed.loader.stop() }
     var waited = 0.0
     while epoch < end {
-      try runEpoch(loader, step, &waited)
+      try runEpoch(feed, step, &waited)
     }
     if end == length.epochs { log.write("Training done.") }
   }
@@ -98,10 +98,10 @@ public final class Trainer {
     return HostStep(task, network, guidance: guidance)
   }
 
-  private func makeLoader(
-    _ training: [any PreprocessedCase], _ validation: [any PreprocessedCase], _ previous: PreviousSegmentations?,
-    _ workers: Int, end: Int, finished: Bool
-  ) -> BatchLoader {
+  private func makeFeed(
+    _ step: any BatchStep, _ training: [any PreprocessedCase], _ validation: [any PreprocessedCase],
+    _ previous: PreviousSegmentations?, _ workers: Int, end: Int
+  ) -> BatchFeed {
     var order = BatchOrder(
       trainingPerEpoch: length.iterationsPerEpoch, validationPerEpoch: length.validationIterations,
       epochs: end - epoch)
@@ -111,16 +111,17 @@ public final class Trainer {
     order.iteration = position.iteration
     let bytes = TrainingBatch.byteCount(
       size: task.batchSize, channels: task.network.inputChannels, patch: task.geometry.patch)
-    // Small batches may pile up to ride out a run of expensive samples; of large ones two are enough.
-    let ahead = min(16, max(2, (256 << 20) / max(1, bytes)))
-    return BatchLoader(
+    // Small batches may pile up to ride out a run of expensive samples; of large ones one is enough, beside those at work.
+    let ahead = min(16, max(step.readsAhead ? 3 : 2, (256 << 20) / max(1, bytes)))
+    let loader = BatchLoader(
       training: task.preparation(.training, cases: training, previous: previous, seed: position.seed),
       validation: task.preparation(.validation, cases: validation, previous: previous, seed: position.seed),
       order: order, ahead: ahead, workers: workers
-    ) { task.makeBatch(finished: finished) }
+    ) { step.makeBatch() }
+    return BatchFeed(loader, step, count: order.count)
   }
 
-  private func runEpoch(_ loader: BatchLoader, _ step: any BatchStep, _ waited: inout Double) throws {
+  private func runEpoch(_ feed: BatchFeed, _ step: any BatchStep, _ waited: inout Double) throws {
     let start = Clock.seconds()
     var clock = Stopwatch()
     let rate = task.variant.schedule.rate(epoch: epoch, of: length.epochs, initial: task.variant.rate)
@@ -128,8 +129,8 @@ public final class Trainer {
     log.write("Epoch \(epoch)")
     log.write("Current learning rate: \(rate.decimals(5))")
     let first = position.iteration
-    let trainingLoss = try train(loader, step, rate: rate)
-    let (validationLoss, dice) = try validate(loader, step)
+    let trainingLoss = try train(feed, step, rate: rate)
+    let (validationLoss, dice) = try validate(feed, step)
 
     history.append(dice: dice)
     history.rates.append(rate)
@@ -150,8 +151,8 @@ public final class Trainer {
     let summary = EpochSummary(
       epoch: epoch - 1, epochs: length.epochs, rate: rate, trainingLoss: trainingLoss, validationLoss: validationLoss,
       dice: dice, isBest: isBest, seconds: seconds, iterationsPerSecond: Double(iterations) / max(seconds, 1e-9),
-      waitingShare: (loader.waited - waited) / max(seconds, 1e-9), secondsLeft: secondsLeft)
-    waited = loader.waited
+      waitingShare: (feed.loader.waited - waited) / max(seconds, 1e-9), secondsLeft: secondsLeft)
+    waited = feed.loader.waited
     write(summary)
     try saveEpoch(isBest: isBest, rate: rate)
     try? ProgressChart(history).write(to: Path.join(folder, "progress.png"))
@@ -176,19 +177,20 @@ public final class Trainer {
   // MARK: One epoch
 
   /// The rest of the epoch's training batches; the mean loss of all of them.
-  private func train(_ loader: BatchLoader, _ step: any BatchStep, rate: Double) throws -> Double {
+  private func train(_ feed: BatchFeed, _ step: any BatchStep, rate: Double) throws -> Double {
     var rule = task.variant.rule(rate: rate)
     var pace = Pace()
     while position.iteration < length.iterationsPerEpoch {
       try stopIfAsked(rate: rate)
-      let batch = try loader.next()
+      let batch = try feed.next()
       let loss = try step.evaluate(batch, scale: lossScale?.scale ?? 1)
       guard loss.isFinite else { throw diverged("the loss is \(loss.isNaN ? "not a number" : "infinite")") }
       try step.differentiate()
+      try feed.readAhead()
       rule.gradientFactor = 1 / (lossScale?.scale ?? 1)
       let norm = try network.update(rule)
       lossScale?.follow(isFinite: norm.isFinite)
-      loader.giveBack()
+      feed.giveBack()
       skipped = norm.isFinite ? 0 : skipped + 1
       guard skipped < 20 else { throw diverged("the gradients of 20 iterations in a row were not finite numbers") }
       position.iteration += 1
@@ -198,15 +200,15 @@ public final class Trainer {
     return position.lossSum / Double(max(1, length.iterationsPerEpoch))
   }
 
-  private func validate(_ loader: BatchLoader, _ step: any BatchStep) throws -> (loss: Double, dice: [Double]) {
+  private func validate(_ feed: BatchFeed, _ step: any BatchStep) throws -> (loss: Double, dice: [Double]) {
     var counts = OverlapCounts(task.meaning)
     var sum = 0.0
     var pace = Pace()
     for iteration in 0..<length.validationIterations {
       try stopIfAsked(rate: task.variant.rate)
-      let batch = try loader.next()
+      let batch = try feed.next()
       sum += try step.validate(batch, &counts)
-      loader.giveBack()
+      feed.giveBack()
       advance(
         length.iterationsPerEpoch + iteration + 1, loss: position.lossSum / Double(max(1, position.iteration)), &pace)
     }

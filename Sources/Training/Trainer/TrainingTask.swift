@@ -96,11 +96,12 @@ public struct TrainingTask: Sendable {
 
   /// Memory for a batch.
   ///
-  /// - Parameter finished: see `TrainingBatch`.
-  func makeBatch(finished: Bool = true) -> TrainingBatch {
+  /// Parameters as `TrainingBatch` has them.
+  func makeBatch(finished: Bool = true, pinned: PinnedMemorySource? = nil) -> TrainingBatch {
     TrainingBatch(
       size: batchSize, channels: network.inputChannels, patch: geometry.patch,
-      labelShapes: Array(supervision.shapes.prefix(supervision.weights.count { $0 != 0 })), finished: finished)
+      labelShapes: Array(supervision.shapes.prefix(supervision.weights.count { $0 != 0 })), finished: finished,
+      pinned: pinned)
   }
 }
 
