@@ -22,9 +22,11 @@ extension Graph {
   }
 }
 
-/// Decides which channels dropout zeroes: the same ones in every run, so that training can be repeated.
+/// Decides which channels dropout zeroes: the same ones for the same seed, so that training can be repeated.
 struct ChannelDropout {
-  private var state: UInt64 = 0x5EED
+  private var state: UInt64
+
+  init(seed: UInt64 = 0x5EED) { state = seed }
 
   /// For each of `count` channels 0 with this probability, else what keeps the mean: 1 / (1 - probability).
   mutating func factors(count: Int, probability: Double) -> [Float] {

@@ -97,6 +97,8 @@ final class ReferenceTrainable: TrainableNetwork {
     return array
   }
 
+  func seedDropout(_ seed: UInt64) { dropout = ChannelDropout(seed: seed) }
+
   func backward(_ gradients: [UnsafeBufferPointer<Float>?]) throws {
     self.gradients = [:]
     var pending: [[Float]?] = Array(repeating: nil, count: graph.nodes.count + 1)

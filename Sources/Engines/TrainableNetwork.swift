@@ -34,6 +34,9 @@ public protocol TrainableNetwork: AnyObject {
     _ input: UnsafeBufferPointer<Float>, shape: [Int], wanted: [Bool], isTraining: Bool
   ) throws -> [HostArray?]
 
+  /// Names the random numbers that decide which channels dropout zeroes from now on.
+  func seedDropout(_ seed: UInt64)
+
   /// Computes the gradient of every parameter from those of the outputs of the last `forward`, replacing earlier ones.
   ///
   /// - Parameter gradients: contiguous, one for each of `graph.outputs`; nil stands for zero. Parameters that no output

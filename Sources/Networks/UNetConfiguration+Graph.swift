@@ -12,12 +12,27 @@ extension UNetConfiguration {
     var builder = UNetBuilder(configuration: self)
     return builder.build(deepSupervision: deepSupervision)
   }
+
+  /// The network as it is trained: with all outputs, and with dropout. Throws also `badInput` for dropout of single voxels.
+  public func makeTrainingGraph() throws -> Graph {
+    try validate()
+    if let dropout, !dropout.dropsChannels {
+      throw Failure(
+        .badInput, "the plans ask for \(dropout.name), which drops single voxels and is not supported in training",
+        hint: "Dropout2d and Dropout3d, which drop channels, are")
+    }
+    var builder = UNetBuilder(configuration: self)
+    builder.dropout = dropout?.probability
+    return builder.build(deepSupervision: true)
+  }
 }
 
 /// Writes down the forward pass of a (valid) configuration.
 private struct UNetBuilder {
   let configuration: UNetConfiguration
   var graph: GraphBuilder
+  /// Its probability; nil for none.
+  var dropout: Double?
 
   init(configuration: UNetConfiguration) {
     self.configuration = configuration
@@ -94,14 +109,15 @@ private struct UNetBuilder {
     return value
   }
 
-  /// Convolution, normalisation, activation, in the configured order.
+  /// Convolution, dropout, normalisation, activation, in the configured order.
   private mutating func convolutionBlock(
     _ input: Graph.Value, name: String, channels: Int, kernel: [Int], stride: [Int], bias: Bool? = nil,
-    activates: Bool = true
+    activates: Bool = true, drops: Bool = true
   ) -> Graph.Value {
     var value = graph.convolution(
       input, name: "\(name).conv", outputChannels: channels, kernel: kernel, stride: stride,
       bias: bias ?? configuration.convolutionBias)
+    if drops, let dropout { value = graph.dropout(value, name: "\(name).dropout", probability: dropout) }
     if configuration.activationFirst {
       if activates { value = activation(value, name: "\(name).nonlin") }
       value = normalization(value, name: "\(name).norm")
@@ -122,12 +138,13 @@ private struct UNetBuilder {
     case .basic:
       main = convolutionBlock(main, name: "\(name).conv1", channels: channels, kernel: kernel, stride: stride)
       main = convolutionBlock(
-        main, name: "\(name).conv2", channels: channels, kernel: kernel, stride: ones, activates: false)
+        main, name: "\(name).conv2", channels: channels, kernel: kernel, stride: ones, activates: false, drops: false)
     case .bottleneck(let narrow):
-      main = convolutionBlock(main, name: "\(name).conv1", channels: narrow[stage], kernel: ones, stride: ones)
+      main = convolutionBlock(
+        main, name: "\(name).conv1", channels: narrow[stage], kernel: ones, stride: ones, drops: false)
       main = convolutionBlock(main, name: "\(name).conv2", channels: narrow[stage], kernel: kernel, stride: stride)
       main = convolutionBlock(
-        main, name: "\(name).conv3", channels: channels, kernel: ones, stride: ones, activates: false)
+        main, name: "\(name).conv3", channels: channels, kernel: ones, stride: ones, activates: false, drops: false)
     }
     var shortCut = input
     let isStrided = stride.contains { $0 != 1 }
@@ -135,7 +152,7 @@ private struct UNetBuilder {
     if graph.channelCount(of: input) != channels {
       shortCut = convolutionBlock(
         shortCut, name: "\(name).skip.\(isStrided ? 1 : 0)", channels: channels, kernel: ones, stride: ones,
-        bias: false, activates: false)
+        bias: false, activates: false, drops: false)
     }
     let sum = graph.add(main, shortCut, name: "\(name).sum")
     return activation(sum, name: "\(name).nonlin")

@@ -37,6 +37,7 @@ extension UNetConfiguration {
     normalization = try Self.normalization(arguments, spatialRank: spatialRank)
     slope = try Self.slope(arguments)
     activationFirst = try arguments.optional("nonlin_first")?.asBool("nonlin_first") ?? false
+    dropout = try Self.dropout(arguments)
     stemChannels = try arguments.optional("stem_channels")?.asInt("stem_channels")
     block = try Self.block(arguments, stageCount: stageCount)
     try validate()
@@ -63,8 +64,9 @@ extension UNetConfiguration {
     var known: Set = [
       "n_stages", "features_per_stage", "conv_op", "kernel_sizes", "strides", "n_conv_per_stage_decoder", "conv_bias",
       "norm_op", "norm_op_kwargs", "nonlin", "nonlin_kwargs",
+      "dropout_op", "dropout_op_kwargs",
       // Training only.
-      "dropout_op", "dropout_op_kwargs", "deep_supervision",
+      "deep_supervision",
       // Given elsewhere.
       "input_channels", "num_classes",
     ]
@@ -125,6 +127,18 @@ extension UNetConfiguration {
       throw Failure(
         .badInput, "the plans ask for the activation \(path), which is not supported", hint: "LeakyReLU and ReLU are")
     }
+  }
+
+  /// PyTorch's classes for images and volumes both drop whole channels.
+  private static func dropout(_ arguments: JSON) throws -> Dropout? {
+    guard let path = try arguments.optional("dropout_op")?.asString("dropout_op") else { return nil }
+    let probability = try arguments.optional("dropout_op_kwargs")?.optional("p")?.asDouble("dropout_op_kwargs.p") ?? 0.5
+    guard (0..<1).contains(probability) else {
+      throw Failure(.badInput, "the plans ask for dropout with a probability of \(probability)")
+    }
+    guard probability > 0 else { return nil }
+    let name = lastComponent(path)
+    return Dropout(probability: probability, dropsChannels: ["Dropout2d", "Dropout3d"].contains(name), name: name)
   }
 
   private static func block(_ arguments: JSON, stageCount: Int) throws -> Block {

@@ -23,6 +23,14 @@ public struct UNetConfiguration: Sendable, Equatable {
     case bottleneck(channels: [Int])
   }
 
+  public struct Dropout: Sendable, Equatable {
+    public var probability: Double
+    /// Whether whole channels of a sample are dropped, and not single voxels.
+    public var dropsChannels: Bool
+    /// As the plans call it.
+    public var name: String
+  }
+
   public enum Normalization: Sendable, Equatable {
     case none
     case instance(epsilon: Double, affine: Bool)
@@ -57,6 +65,8 @@ public struct UNetConfiguration: Sendable, Equatable {
   public var slope: Double? = 0.01
   /// Plain networks only: convolution, activation, normalisation instead of convolution, normalisation, activation.
   public var activationFirst = false
+  /// Only while training, behind the convolutions before a normalisation.
+  public var dropout: Dropout?
   public var block = Block.basic
   /// The channels of the stem of a residual encoder; nil for those of stage 0.
   public var stemChannels: Int?

@@ -56,6 +56,47 @@ func goldenNetworks() throws -> [JSON] {
     }
   }
 
+  /// Dropout is part of what is trained, where the reference has it, and of nothing else.
+  @Test func dropoutIsTrained() throws {
+    func places(_ network: String, _ more: String) throws -> (names: [String], configuration: UNetConfiguration) {
+      let text = """
+        {"network_class_name": "architectures.unet.\(network)", "arch_kwargs": {"n_stages": 2,
+         "features_per_stage": [4, 8], "conv_op": "torch.nn.modules.conv.Conv2d", "kernel_sizes": [3, 3],
+         "strides": [1, 2], "n_conv_per_stage_decoder": 1, "conv_bias": true,
+         "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d", "nonlin": "torch.nn.LeakyReLU",
+         "dropout_op": "torch.nn.modules.dropout.Dropout2d", "dropout_op_kwargs": {"p": 0.25}, \(more)}}
+        """
+      let configuration = try UNetConfiguration(
+        architecture: JSON(parsing: Array(text.utf8)), inputChannels: 1, outputChannels: 2)
+      let graph = try configuration.makeTrainingGraph()
+      let names = graph.nodes.compactMap { node -> String? in
+        guard case .dropout(let probability) = node.operation else { return nil }
+        #expect(probability == 0.25)
+        return node.name
+      }
+      let other = try configuration.makeGraph(deepSupervision: true)
+      #expect(other.parameters.map(\.name) == graph.parameters.map(\.name))
+      #expect(!other.nodes.contains { if case .dropout = $0.operation { true } else { false } })
+      return (names, configuration)
+    }
+    let plain = try places("PlainConvUNet", #""n_conv_per_stage": 1"#)
+    #expect(
+      plain.names == [
+        "encoder.stages.0.0.convs.0.dropout", "encoder.stages.1.0.convs.0.dropout",
+        "decoder.stages.0.convs.0.dropout",
+      ])
+    let residual = try places("ResidualEncoderUNet", #""n_blocks_per_stage": 1"#)
+    #expect(
+      residual.names == [
+        "encoder.stem.convs.0.dropout", "encoder.stages.0.blocks.0.conv1.dropout",
+        "encoder.stages.1.blocks.0.conv1.dropout", "decoder.stages.0.convs.0.dropout",
+      ])
+    var single = plain.configuration
+    single.dropout = .init(probability: 0.5, dropsChannels: false, name: "Dropout")
+    #expect(throws: Failure.self) { try single.makeTrainingGraph() }
+    _ = try single.makeGraph()
+  }
+
   private struct Line: Equatable {
     var name: String
     var shape: [Int]

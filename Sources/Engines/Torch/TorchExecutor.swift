@@ -44,7 +44,7 @@ final class TorchExecutor {
   let context: TorchContext
   let parameters: TorchParameters
   let steps: [TorchStep]
-  private var dropout = ChannelDropout()
+  var dropout = ChannelDropout()
 
   /// What the way back through a step needs.
   enum Record {

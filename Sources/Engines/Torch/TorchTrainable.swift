@@ -39,6 +39,8 @@ final class TorchTrainable: DeviceTrainableNetwork {
     }
   }
 
+  func seedDropout(_ seed: UInt64) { executor.dropout = ChannelDropout(seed: seed) }
+
   func backward(_ gradients: [UnsafeBufferPointer<Float>?]) throws {
     try differentiate(gradients, count: \.count) { try context.upload($0, shape: $1) }
   }

@@ -183,6 +183,7 @@ public final class Trainer {
     while position.iteration < length.iterationsPerEpoch {
       try stopIfAsked(rate: rate)
       let batch = try feed.next()
+      network.seedDropout(dropoutSeed)
       let loss = try step.evaluate(batch, scale: lossScale?.scale ?? 1)
       guard loss.isFinite else { throw diverged("the loss is \(loss.isNaN ? "not a number" : "infinite")") }
       try step.differentiate()
@@ -198,6 +199,13 @@ public final class Trainer {
       advance(position.iteration, loss: position.lossSum / Double(position.iteration), &pace)
     }
     return position.lossSum / Double(max(1, length.iterationsPerEpoch))
+  }
+
+  /// Of the iteration that comes next, the same after an interruption.
+  private var dropoutSeed: UInt64 {
+    let iteration = UInt64(truncatingIfNeeded: position.trainingBatches + position.iteration)
+    // An odd factor that leaves the sequences of two iterations apart.
+    return position.seed ^ iteration &* 0xD134_2543_DE82_EF95
   }
 
   private func validate(_ feed: BatchFeed, _ step: any BatchStep) throws -> (loss: Double, dice: [Double]) {
