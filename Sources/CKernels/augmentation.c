@@ -264,6 +264,13 @@ void mt_mask_row(float *values, const int16_t *labels, size_t count) {
 }
 
 MT_MULTIVERSION
+int16_t mt_largest_label(const int16_t *labels, size_t count) {
+  int16_t largest = INT16_MIN;
+  for (size_t i = 0; i < count; i++) largest = labels[i] > largest ? labels[i] : largest;
+  return largest;
+}
+
+MT_MULTIVERSION
 void mt_copy_labels(int16_t *out, const int16_t *labels, size_t count, int reversed) {
   if (reversed) {
     for (size_t i = 0; i < count; i++) {

@@ -97,6 +97,9 @@ public struct LabelScheme: Sendable, Equatable {
   /// The labels above background, sorted: the channels a cascade's previous segmentation is spread over.
   public var foregroundLabels: [Int] { all.filter { $0 > 0 } }
 
+  /// The largest number a voxel can have, the one to be ignored included.
+  public var highest: Int { ignore ?? all.last ?? 0 }
+
   /// How logits become labels.
   public var rule: LabelReduction {
     regionOrder.map { .regions($0.map(UInt16.init(truncatingIfNeeded:))) } ?? .largest

@@ -54,6 +54,72 @@ import Testing
     }
   }
 
+  /// What lies outside of an image's own content is set to 0 by the augmentation; validation sees what inference sees.
+  @Test func onlyAugmentationMasks() throws {
+    let text = TinyTask.plans().replacing(#""use_mask_for_norm": [false]"#, with: #""use_mask_for_norm": [true]"#)
+    let task = try TrainingTask(
+      plans: Plans(json: JSON(parsing: Array(text.utf8))),
+      dataset: DatasetDescription(json: JSON(parsing: Array(TinyTask.dataset().utf8))), configuration: "tiny",
+      variant: .named("nnUNetTrainer"))
+    let cases = TinyTask.cases(2).map { data in
+      var marks = data.marks
+      for index in marks.elements.indices where marks.elements[index] == 0 { marks.elements[index] = -1 }
+      return MemoryCase(data.identifier, image: data.image, marks: marks, record: data.properties.record)
+    }
+    func prepare(_ phase: SamplePreparation.Phase, finished: Bool = true) throws -> TrainingBatch {
+      let batch = task.makeBatch(finished: finished)
+      let preparation = task.preparation(phase, cases: cases, previous: nil, seed: 5)
+      for place in 0..<2 { try preparation.prepare(place, into: batch, place: place, SampleWorkspace()) }
+      return batch
+    }
+    func zeros(_ batch: TrainingBatch) -> Int { batch.image.count { $0 == 0 } }
+    let total = 2 * task.geometry.patch.count
+    #expect(zeros(try prepare(.training)) > total / 3)
+    // Patches hang over the images by a voxel or two.
+    #expect(zeros(try prepare(.validation)) < total / 3)
+    for phase in [SamplePreparation.Phase.training, .validation] {
+      for sample in try prepare(phase, finished: false).unfinished {
+        #expect(sample.masksImage == (phase == .training))
+      }
+    }
+  }
+
+  @Test func unknownLabelsAreNotLearned() throws {
+    let task = try TinyTask.task()
+    let cases = TinyTask.cases(1).map { data in
+      var marks = data.marks
+      for index in marks.elements.indices { marks.elements[index] = 5 }
+      return MemoryCase(data.identifier, image: data.image, marks: marks, record: data.properties.record)
+    }
+    for phase in [SamplePreparation.Phase.training, .validation] {
+      let preparation = task.preparation(phase, cases: cases, previous: nil, seed: 5)
+      let failure = #expect(throws: Failure.self) {
+        try preparation.prepare(0, into: task.makeBatch(), place: 0, SampleWorkspace())
+      }
+      #expect(failure?.kind == .badInput && failure?.message.contains("case_0 holds the label 5") == true)
+    }
+  }
+
+  /// One batch is at work while the next one is being copied.
+  @Test func severalBatchesMayBeOut() throws {
+    let task = try TinyTask.task()
+    let order = BatchOrder(trainingPerEpoch: 6, validationPerEpoch: 2, epochs: 2)
+    let expected = try batches(task, order, workers: 1, ahead: 1)
+    let cases = TinyTask.cases(3)
+    let loader = BatchLoader(
+      training: task.preparation(.training, cases: cases, previous: nil, seed: 5),
+      validation: task.preparation(.validation, cases: cases, previous: nil, seed: 5), order: order, ahead: 3,
+      workers: 2, makeBatch: { task.makeBatch() })
+    defer { loader.stop() }
+    var current = try loader.next()
+    for number in 0..<order.count {
+      let next = number + 1 < order.count ? try loader.next() : nil
+      #expect(Array(current.image) + current.labels.flatMap { $0.map(Float.init) } == expected[number])
+      loader.giveBack()
+      if let next { current = next }
+    }
+  }
+
   @Test func failureReachesTheTrainer() throws {
     struct Broken: PreprocessedCase {
       var whole: MemoryCase

@@ -46,6 +46,8 @@ void mt_permute_labels(int16_t *out, const int16_t *source, const int64_t shape[
 void mt_add_noise(float *values, size_t count, float deviation, uint64_t key, uint64_t first);
 // x = 0 where the label is negative
 void mt_mask_row(float *values, const int16_t *labels, size_t count);
+// INT16_MIN of none.
+int16_t mt_largest_label(const int16_t *labels, size_t count);
 // Labels below 0 become 0; reversed if asked for.
 void mt_copy_labels(int16_t *out, const int16_t *labels, size_t count, int reversed);
 // out |= any of the voxels x - before ... x + after, given prefix[x + margin] = number of voxels set before x, with

@@ -63,7 +63,7 @@ struct DeviceAugmentation {
     let isOutside = try math.compare(labels, .less, 0)
     let zero = try math.number(0)
     for channel in 0..<channels {
-      if channel < maskedChannels.count, maskedChannels[channel] {
+      if sample.masksImage, channel < maskedChannels.count, maskedChannels[channel] {
         values[channel] = try math.choice(isOutside, zero, values[channel])
       }
       values[channel] = try math.mirrored(values[channel], axes: axes)

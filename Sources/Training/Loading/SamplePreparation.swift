@@ -19,10 +19,12 @@ public struct SamplePreparation: Sendable {
   let imageChannels: Int
   /// The foreground labels of a cascade's first stage, in the order of their channels; empty without a cascade.
   let previousLabels: [Int]
-  /// Channels that are 0 outside of what was not zero in the image.
+  /// Channels that are 0 outside of what was not zero in the image, where there is augmentation: it belongs to that.
   let maskedChannels: [Bool]
   let variant: TrainerVariant
   let hasIgnoreLabel: Bool
+  /// The largest label of the dataset, the one to be ignored included.
+  let highestLabel: Int16
   let seed: UInt64
 
   private var augments: Bool { phase == .training && variant.augments }
@@ -54,6 +56,16 @@ public struct SamplePreparation: Sendable {
     return (Draft(data: data, box: part.moved(by: corner), rows: rows), stream)
   }
 
+  /// Throws `badInput` for labels that the dataset does not have, which would be learned as background.
+  private func check(_ labels: UnsafePointer<Int16>, count: Int, of data: any PreprocessedCase) throws {
+    let highest = mt_largest_label(labels, count)
+    guard highest > highestLabel else { return }
+    throw Failure(
+      .badInput,
+      "the segmentation of \(data.identifier) holds the label \(highest); dataset.json knows 0 to \(highestLabel)",
+      hint: "plan-and-preprocess --verify_dataset_integrity lists what is wrong with a dataset")
+  }
+
   private func drawMirroring(_ stream: inout RandomStream) -> [Bool] {
     var mirrored = [false, false, false]
     if augments { for axis in geometry.mirrorAxes { mirrored[axis] = stream.chance(0.5) } }
@@ -71,6 +83,7 @@ public struct SamplePreparation: Sendable {
     let unfinished = batch.unfinished.isEmpty ? nil : batch.unfinished[place]
     var sample = unfinished?.cut ?? workspace.source
     try workspace.fill(sample, with: draft.data, draft.box, channels: imageChannels, previous: previous)
+    try check(sample.labels(draft.box.shape.count), count: draft.box.shape.count, of: draft.data)
     if let unfinished { return leave(draft, to: unfinished, &stream) }
     if let rows = draft.rows {
       sample = workspace.turned
@@ -93,6 +106,7 @@ public struct SamplePreparation: Sendable {
     sample.rows = draft.rows
     sample.steps =
       augments ? IntensityAugmentation(geometry: geometry, channels: imageChannels).steps(&stream) : []
+    sample.masksImage = augments
     sample.mirrored = drawMirroring(&stream)
     let count = imageChannels * geometry.patch.count
     for case .noise(let deviation, let key) in sample.steps {
@@ -166,7 +180,7 @@ public struct SamplePreparation: Sendable {
     let values = sample.image(imageChannels * patch.count)
     let marks = sample.labels(patch.count)
     for channel in 0..<imageChannels {
-      if channel < maskedChannels.count, maskedChannels[channel] {
+      if augments, channel < maskedChannels.count, maskedChannels[channel] {
         mt_mask_row(values + channel * patch.count, marks, patch.count)
       }
       forEachRow(mirrored) { from, to in

@@ -9,6 +9,8 @@ final class UnfinishedSample {
   /// How the patch lies in it; nil where it is the patch.
   var rows: SpatialTransform.Rows?
   var steps: [IntensityStep] = []
+  /// Whether channels that are masked are 0 outside.
+  var masksImage = false
   /// Axes (Z, Y, X) that are mirrored.
   var mirrored = [false, false, false]
 

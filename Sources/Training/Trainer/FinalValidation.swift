@@ -47,6 +47,12 @@ public struct FinalValidation: Sendable {
   ) throws -> SegmentationSummary {
     let output = output ?? Path.join(Path.join(modelFolder, "fold_\(fold)"), "validation")
     let model = try model ?? TrainedModel.load(folder: modelFolder, folds: [fold], checkpoint: checkpoint)
+    guard model.configuration.name == task.configuration.name else {
+      throw Failure(
+        .badInput,
+        "the checkpoint was trained as \(model.configuration.name), not as \(task.configuration.name)",
+        file: Path.join(Path.join(modelFolder, "fold_\(fold)"), checkpoint), hint: "train this configuration first")
+    }
     var options = PredictionOptions()
     options.mirroring = mirrors
     options.compile = compile

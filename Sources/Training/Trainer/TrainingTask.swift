@@ -44,7 +44,7 @@ public struct TrainingTask: Sendable {
     self.batchSize = variant.batchSize ?? batchSize
     batchDice = configuration.json["batch_dice"]?.bool ?? false
     network = try Self.network(configuration, dataset, variant)
-    graph = try network.makeGraph(deepSupervision: true)
+    graph = try network.makeTrainingGraph()
     geometry = AugmentationGeometry(patch: configuration.patchSize, variant: variant)
     let whole = DeepSupervision(patch: geometry.patch, strides: network.strides)
     supervision = variant.deepSupervision ? whole : whole.onlyFinest
@@ -88,7 +88,8 @@ public struct TrainingTask: Sendable {
       batchSize: batchSize, imageChannels: dataset.channelCount,
       previousLabels: previous == nil ? [] : dataset.labels.foregroundLabels,
       maskedChannels: maskedChannels,
-      variant: variant, hasIgnoreLabel: dataset.labels.ignore != nil, seed: seed)
+      variant: variant, hasIgnoreLabel: dataset.labels.ignore != nil,
+      highestLabel: Int16(clamping: dataset.labels.highest), seed: seed)
   }
 
   /// Channels that are 0 outside of what was not zero in the image.
