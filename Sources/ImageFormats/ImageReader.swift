@@ -21,17 +21,20 @@ public enum ImageReader: String, Sendable, CaseIterable {
 
   /// Reads one case: the files of its channels, in channel order.
   ///
-  /// - Parameter paths: One file a channel; a file may hold several (4D images, colours).
+  /// - Parameters:
+  ///   - paths: One file a channel; a file may hold several (4D images, colours).
+  ///   - areLabels: Whether it is a segmentation, whose files are named without the number of a channel; `readLabels`
+  ///     takes whole numbers only.
   /// - Returns: Voxels (C, Z, Y, X) as floats, channels in file order; spacing and geometry of the first file. Grids
   ///   that differ in origin or orientation are reported in `warnings`.
   /// - Throws: `missingInput` when a file is absent; `badInput` when one is damaged, has a format or shape this reader
   ///   does not take, or disagrees with the first in shape or spacing (both files are named).
-  public func read(_ paths: [String]) throws -> Image {
+  public func read(_ paths: [String], areLabels: Bool = false) throws -> Image {
     guard !paths.isEmpty else { throw Failure(.badInput, "a case without image files cannot be read") }
     let files = try paths.map { try ChannelFile(EncodedImage.open($0), reader: self) }
     let warnings = try ChannelFile.check(files)
     let image = try ChannelFile.decode(files)
-    return try finish(image, files: files, warnings: warnings)
+    return try finish(image, files: files, warnings: warnings, areLabels: areLabels)
   }
 
   /// File endings that nnU-Net lists for this reader, in lower case. `read` takes more for ITK's reader.
@@ -45,13 +48,16 @@ public enum ImageReader: String, Sendable, CaseIterable {
   }
 
   /// Adds what concerns the case as a whole: re-orientation, and the side file of TIFF stacks.
-  private func finish(_ volume: Volume<Float>, files: [ChannelFile], warnings: [String]) throws -> Image {
+  private func finish(
+    _ volume: Volume<Float>, files: [ChannelFile], warnings: [String], areLabels: Bool
+  ) throws -> Image {
     let first = files[0]
     var image = Image(voxels: volume, spacing: first.spacing, geometry: first.geometry, warnings: warnings)
     switch self {
     case .simpleITK, .nibabel, .naturalImage2D: break
     case .tiff3D:
-      let (spacing, warning) = try TIFFSpacing.read(forImage: first.image.path)
+      let path = first.image.path
+      let (spacing, warning) = try areLabels ? TIFFSpacing.read(forLabels: path) : TIFFSpacing.read(forImage: path)
       image.spacing = spacing
       image.geometry = .tiff(spacing: spacing)
       if let warning { image.warnings.append(warning) }

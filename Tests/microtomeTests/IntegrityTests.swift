@@ -96,6 +96,25 @@ import Testing
     try finds(65, "has 12x18x16 voxels, its image 12x18x17")
   }
 
+  /// The file of a channel that is named must be the one that is to be mended.
+  @Test func theChannelThatHoldsNoNumberIsNamed() throws {
+    let header = "NRRD0004\ntype: float\ndimension: 3\nsizes: 17 18 12\nencoding: raw\nendian: little\n\n"
+    for index in 0...1 {
+      for channel in 0...1 {
+        var values = [Float](repeating: 1, count: 12 * 18 * 17)
+        if index == 1, channel == 1 { values[3] = .nan }
+        let bytes = values.withUnsafeBytes { Array(header.utf8) + Array($0) }
+        try AtomicFile.write(bytes, to: "\(place.raw)/imagesTr/box\(index)_000\(channel).nrrd")
+      }
+      let labels = [Float](repeating: 0, count: 12 * 18 * 17).withUnsafeBytes { Array(header.utf8) + Array($0) }
+      try AtomicFile.write(labels, to: "\(place.raw)/labelsTr/box\(index).nrrd")
+    }
+    try describe {
+      $0.replacing(".nii.gz", with: ".nrrd").replacing(#""0": "#, with: #""1": "other", "0": "#)
+    }
+    try finds(65, "imagesTr/box1_0001.nrrd: 1 voxels are NaN")
+  }
+
   /// In NIfTI files they are read as 0, as in ITK; other formats keep them.
   @Test func voxelsThatAreNoNumbers() throws {
     for index in 0...1 {

@@ -104,15 +104,19 @@ private struct CaseFindings: Sendable {
     // Files that do not exist are reported already.
     guard (training.images + [training.label]).allSatisfy(Path.exists) else { return }
     let image = try reader.read(training.images)
-    let label = try reader.read([training.label])
+    let label = try reader.read([training.label], areLabels: true)
     let file = training.images[0]
     if image.voxels.channels != channels {
       complain(
         file, "the case has \(image.voxels.channels) channel(s), dataset.json names \(channels)",
         "channels are files named CASE_0000, CASE_0001, ...")
     }
-    let empty = Self.countNaN(image.voxels.elements)
-    if empty > 0 { complain(file, "\(empty) voxels are NaN", "replace them, for example by 0") }
+    // A file may hold several channels.
+    let perFile = max(1, image.voxels.channels / training.images.count) * image.voxels.shape.count
+    for (index, path) in training.images.enumerated() {
+      let empty = Self.countNaN(image.voxels.elements, from: index * perFile, count: perFile)
+      if empty > 0 { complain(path, "\(empty) voxels are NaN", "replace them, for example by 0") }
+    }
     if label.voxels.channels != 1 {
       complain(training.label, "has \(label.voxels.channels) channels, not labels", nil)
     }
@@ -137,7 +141,7 @@ private struct CaseFindings: Sendable {
   }
 
   private mutating func checkLabels(_ volume: Volume<Float>, _ file: String, _ allowed: Set<Int>) {
-    let empty = Self.countNaN(volume.elements)
+    let empty = Self.countNaN(volume.elements, from: 0, count: volume.elements.count)
     if empty > 0 { complain(file, "\(empty) voxels are NaN", nil) }
     let expected = Set(allowed.map(Float.init))
     var strange = Set<Float>()
@@ -156,8 +160,10 @@ private struct CaseFindings: Sendable {
       "expected are \(allowed.sorted().map(String.init).joined(separator: ", "))")
   }
 
-  private static func countNaN(_ values: [Float]) -> Int {
-    values.withUnsafeBufferPointer { $0.reduce(into: 0) { count, value in count &+= value.isNaN ? 1 : 0 } }
+  private static func countNaN(_ values: [Float], from start: Int, count: Int) -> Int {
+    values.withUnsafeBufferPointer { values in
+      values.dropFirst(start).prefix(count).reduce(into: 0) { count, value in count &+= value.isNaN ? 1 : 0 }
+    }
   }
 
   /// numpy's `allclose`.
