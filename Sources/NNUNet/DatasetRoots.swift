@@ -71,6 +71,12 @@ public struct DatasetRoots: Sendable {
     let hits = Set(folders(of: roots) { $0.hasPrefix(prefix) && $0.dropFirst(prefix.count).first?.isNumber != true })
       .sorted()
     guard hits.count == 1, let only = hits.first else {
+      guard !roots.isEmpty else {
+        throw Failure(
+          .usage,
+          "dataset \(identifier) cannot be looked up: none of nnUNet_raw, nnUNet_preprocessed, nnUNet_results is set",
+          hint: "set these environment variables to nnU-Net's folders")
+      }
       let found = hits.isEmpty ? "no dataset has" : "\(hits.joined(separator: " and ")) have"
       throw Failure(.usage, "\(found) the number \(identifier) in \(roots.joined(separator: ", "))")
     }

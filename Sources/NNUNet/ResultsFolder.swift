@@ -11,7 +11,7 @@ public struct ResultsFolder: Sendable {
     guard let path = environment("nnUNet_results"), !path.isEmpty else {
       throw Failure(
         .usage, "the environment variable nnUNet_results is not set",
-        hint: "set it to the folder with the trained models, or give the model folder with -m")
+        hint: "set it to the folder with the trained models; commands with an option -m take a model folder there")
     }
     self.path = path
     roots = [path] + ["nnUNet_raw", "nnUNet_preprocessed"].compactMap(environment)

@@ -1,7 +1,8 @@
 /// What Python's argparse accepts on the command lines of the tools that this program replaces, and its own parser does
-/// not: beginnings of long options, and options whose value may be left out. Scripts rely on both.
+/// not: beginnings of long options, numbers right behind one letter, and options whose value may be left out. Scripts rely
+/// on all of them.
 struct ArgparseHabits {
-  /// What begins several of them is left alone.
+  /// What begins several of them is left alone. Those with one dash begin with one.
   private var longOptions: [String] = []
   /// The names of an option, and what it means without a value.
   private var optionalValues: [(names: [String], value: String)] = []
@@ -13,16 +14,20 @@ struct ArgparseHabits {
 
   private static let nnUNet = ArgparseHabits(longOptions: [
     "--disable_tta", "--verbose", "--save_probabilities", "--continue_prediction", "--not_on_device",
-    "--disable_progress_bar", "--model_path", "--checkpoint", "--use_softmax",
+    "--disable_progress_bar", "--model_path", "--checkpoint", "--use_softmax", "-tr", "-step_size", "-chk", "-npp",
+    "-nps", "-prev_stage_predictions", "-num_parts", "-part_id", "-device",
   ])
 
   /// Of the tools that evaluate and select models, by name.
   private static let selection: [String: [String]] = [
-    "nnUNetv2_evaluate_folder": ["--chill"], "nnUNetv2_evaluate_simple": ["--chill"],
-    "nnUNetv2_find_best_configuration": ["--disable_ensembling", "--no_overwrite"],
-    "nnUNetv2_ensemble": ["--save_npz"], "nnUNetv2_determine_postprocessing": ["--remove_postprocessed"],
-    "nnUNetv2_plot_overlay_pngs": ["--use_raw"],
-    "nnUNetv2_export_model_to_zip": ["--not_strict", "--exp_cv_preds"],
+    "nnUNetv2_evaluate_folder": ["--chill", "-djfile", "-pfile", "-np"],
+    "nnUNetv2_evaluate_simple": ["--chill", "-il", "-np"],
+    "nnUNetv2_find_best_configuration": ["--disable_ensembling", "--no_overwrite", "-tr", "-np"],
+    "nnUNetv2_ensemble": ["--save_npz", "-np"],
+    "nnUNetv2_determine_postprocessing": ["--remove_postprocessed", "-ref", "-plans_json", "-dataset_json", "-np"],
+    "nnUNetv2_apply_postprocessing": ["-pp_pkl_file", "-np", "-plans_json", "-dataset_json"],
+    "nnUNetv2_plot_overlay_pngs": ["--use_raw", "-channel_idx", "-plans_name", "-np", "-overlay_intensity"],
+    "nnUNetv2_export_model_to_zip": ["--not_strict", "--exp_cv_preds", "-tr", "-chk"],
     "nnUNetv2_distillation_train": distillation, "nnUNetv2_resenc_distillation_train": distillation,
   ]
 
@@ -34,7 +39,9 @@ struct ArgparseHabits {
   ]
 
   private static let planning = ArgparseHabits(longOptions: [
-    "--verify_dataset_integrity", "--no_pp", "--clean", "--verbose", "--no_pbar",
+    "--verify_dataset_integrity", "--no_pp", "--clean", "--verbose", "--no_pbar", "-fpe", "-npfp", "-pl",
+    "-gpu_memory_target", "-preprocessor_name", "-overwrite_target_spacing", "-overwrite_plans_name", "-plans_name",
+    "-np",
   ])
 
   /// Commands, under nnU-Net's names and this program's, that come before training.
@@ -44,7 +51,8 @@ struct ArgparseHabits {
   ]
 
   private static let training = ArgparseHabits(longOptions: [
-    "--npz", "--c", "--val", "--val_best", "--disable_checkpointing", "--device",
+    "--npz", "--c", "--val", "--val_best", "--disable_checkpointing", "--device", "-tr", "-pretrained_weights",
+    "-num_gpus", "-device",
   ])
 
   private static let totalSegmentator = ArgparseHabits(
@@ -98,6 +106,10 @@ struct ArgparseHabits {
     var completed: [String] = []
     for (index, argument) in arguments.enumerated() {
       let argument = fullName(argument)
+      if let letter = letterWithNumber(argument) {
+        completed += [letter, String(argument.dropFirst(2))]
+        continue
+      }
       let name = argument.prefix { $0 != "=" }
       if let synonym = synonyms[String(name)] {
         completed.append(synonym)
@@ -115,10 +127,40 @@ struct ArgparseHabits {
 
   private func fullName(_ argument: String) -> String {
     let name = argument.prefix { $0 != "=" }
-    // "--" alone ends the options.
-    guard name.hasPrefix("--"), name.count > 2, !longOptions.contains(String(name)) else { return argument }
-    let candidates = longOptions.filter { $0.hasPrefix(name) }
+    // "--" alone ends the options; one dash and a letter are an option of their own, one dash and a digit a number.
+    guard name.count > 2, name.hasPrefix("--") || Self.isLetterOption(name), !longOptions.contains(String(name)) else {
+      return argument
+    }
+    // One dash does not stand for two.
+    let candidates = longOptions.filter { $0.hasPrefix(name) && $0.hasPrefix("--") == name.hasPrefix("--") }
     guard candidates.count == 1, let full = candidates.first else { return argument }
     return full + argument.dropFirst(name.count)
+  }
+
+  private static func isLetterOption(_ argument: some StringProtocol) -> Bool {
+    argument.first == "-" && argument.dropFirst().first?.isLetter == true
+  }
+
+  /// "-d" of "-d18", where the command is one of Python's.
+  private func letterWithNumber(_ argument: String) -> String? {
+    guard !longOptions.isEmpty, Self.isLetterOption(argument), argument.count > 2,
+      argument.dropFirst(2).allSatisfy({ $0.isASCII && $0.isNumber })
+    else { return nil }
+    return String(argument.prefix(2))
+  }
+
+  /// Words behind one dash that have an h in them, of commands whose options are not listed here.
+  private static let withLetterH = ["-chk", "-channel_idx", "-ho", "-help"]
+
+  /// The first argument that the parser would take for a request for help although it is none: a word behind one dash, of
+  /// which it would take each letter for an option, -h among them.
+  func mistakenForHelp(_ arguments: [String]) -> String? {
+    let listed = longOptions.filter { !$0.hasPrefix("--") }
+    let known = listed.isEmpty ? Self.withLetterH : listed
+    return arguments.prefix { $0 != "--" }.first { argument in
+      let name = argument.prefix { $0 != "=" }
+      return name.count > 2 && Self.isLetterOption(name) && name.contains("h") && !name.contains("/")
+        && !name.contains(".") && !known.contains(String(name))
+    }
   }
 }

@@ -40,7 +40,12 @@ struct Microtome: ParsableCommand {
       leave(failure.kind.rawValue)
     }
     let given = Array(CommandLine.arguments.dropFirst())
-    let arguments = ArgparseHabits.of(name, given).complete(given)
+    let habits = ArgparseHabits.of(name, given)
+    let arguments = habits.complete(given)
+    if let word = habits.mistakenForHelp(arguments) {
+      Console.error("error: unknown option \(word) (--help lists the options)")
+      leave(64)
+    }
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)

@@ -117,8 +117,19 @@ import Testing
     #expect(!Path.exists(roots.preprocessed + "/nnUNetPlans_2d"))
   }
 
+  /// As argparse has them: beginnings of options with one dash too, and a number right behind a letter.
+  @Test func optionsMayBeShortened() throws {
+    let roots = try Roots()
+    let run = try roots.run("nnUNetv2_plan_and_preprocess", ["-d7", "--no_pp", "-gpu", "4", "-overwrite_p", "mine"])
+    #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
+    #expect(Path.isFile(roots.preprocessed + "/mine.json"))
+  }
+
   @Test func mistakesHaveAdvice() throws {
     let roots = try Roots()
+    let nowhere = try roots.run(
+      nil, ["plan", "-d", "8"], environment: ["nnUNet_raw": nil, "nnUNet_preprocessed": nil, "nnUNet_results": nil])
+    #expect(nowhere.status == 64 && nowhere.complaints("none of nnUNet_raw") == 1, "\(nowhere.errors)")
     #expect(try roots.run(nil, ["plan", "-d", "8"]).complaints("no dataset has the number 8") == 1)
     #expect(try roots.run(nil, ["plan", "-d", "7", "-pl", "nnUNetPlannerResEncS"]).complaints("did you mean") == 1)
     #expect(try roots.run(nil, ["plan", "-d", "7", "-preprocessor_name", "Mine"]).status == 64)

@@ -32,6 +32,19 @@ import Testing
     #expect(!Path.exists(place.output))
   }
 
+  /// The parser would take each letter for an option, and help for what is wanted.
+  @Test func aWordWithAnHIsNoRequestForHelp() throws {
+    for (name, arguments) in [
+      ("nnUNetv2_train", ["4", "2d", "0", "--val", "-chk", "best"]),
+      ("nnUNetv2_ensemble", ["-i", "a", "-o", "b", "-hx"]),
+      ("microtome", ["evaluate", "a", "b", "-hx"]),
+    ] {
+      let run = try Program.run(arguments, name: "/usr/local/bin/" + name)
+      #expect(run.status == 64 && run.errors.contains("unknown option") && run.output.isEmpty, "\(run.errors)")
+    }
+    #expect(try Program.run(["-h"], name: "/usr/local/bin/nnUNetv2_train").status == 0)
+  }
+
   @Test func commandsOfTheFirstVersionAreToldApart() throws {
     let run = try Program.run(["-t", "4"], name: "/usr/local/bin/nnUNet_find_best_configuration")
     #expect(run.status == 64 && run.errors.contains("nnUNetv2_find_best_configuration"), "\(run.errors)")
