@@ -14,6 +14,8 @@ enum PairCounter {
         let count = min(prediction.elements.count, reference.elements.count)
         let columns = Numbering(a, count: count)
         let rows = Numbering(b, count: count)
+        // Where nearly every voxel has a label of its own, a table of all pairs would be many times the image.
+        guard columns.labels.count * rows.labels.count <= max(1 << 24, count) else { return list(a, b, count: count) }
         let table = tabulate(Shared(a), Shared(b), count: count, columns, rows)
         var pairs: [LabelConfusion.Pair: Int] = [:]
         for (index, voxels) in table.enumerated() where voxels > 0 {
@@ -23,6 +25,20 @@ enum PairCounter {
         return pairs
       }
     }
+  }
+
+  private static func list<A: FixedWidthInteger, B: FixedWidthInteger>(
+    _ a: UnsafePointer<A>, _ b: UnsafePointer<B>, count: Int
+  ) -> [LabelConfusion.Pair: Int] {
+    var pairs: [LabelConfusion.Pair: Int] = [:]
+    var start = 0
+    while start < count {
+      var next = start + 1
+      while next < count, a[next] == a[start], b[next] == b[start] { next += 1 }
+      pairs[.init(reference: .init(b[start]), prediction: .init(a[start])), default: 0] += next - start
+      start = next
+    }
+    return pairs
   }
 
   /// The table of pairs, one row per reference label. Each piece of the image fills a table of its own.

@@ -164,7 +164,7 @@ public struct CasePreparation: Sendable {
   }
 
   /// The largest network grid that is taken for real, in voxels.
-  private static let voxelLimit = 1 << 32
+  static let voxelLimit = 1 << 32
 
   private static func networkShape(of shape: Shape3D, spacing: Vector3D, networkSpacing: Vector3D) throws -> Shape3D {
     let target = try shape.resampled(from: spacing, to: networkSpacing)

@@ -76,7 +76,7 @@ extension Graph {
       }
       scales.append(scale)
     }
-    return (0..<spatialRank).map { axis in Int(scales.map { $0[axis] }.max() ?? 1) }
+    return (0..<spatialRank).map { axis in Int(min(scales.map { $0[axis] }.max() ?? 1, 0x1p40)) }
   }
 
   private func shape(of node: Node, first: [Int], inputs: [[Int]], patch: [Int]) throws -> [Int] {

@@ -63,4 +63,14 @@ import Testing
     #expect(confusion.counts == plain)
     #expect(try LabelMap.uint8(narrow).fractionDifferent(from: .uint8(narrow)) == 0)
   }
+
+  /// Instances: a table of all pairs of labels would take 32 GB.
+  @Test func everyVoxelMayHaveALabelOfItsOwn() throws {
+    let shape = Shape3D(40, 40, 40)
+    let labels = Volume<UInt16>(shape: shape, elements: (0..<shape.count).map { UInt16($0) })
+    let others = Volume<UInt16>(shape: shape, elements: (0..<shape.count).map { UInt16($0 / 2) })
+    let confusion = try LabelConfusion(prediction: .uint16(labels), reference: .uint16(others))
+    #expect(confusion.counts.count == shape.count && confusion.counts.values.allSatisfy { $0 == 1 })
+    #expect(confusion.counts[.init(reference: 20_000, prediction: 40_001)] == 1)
+  }
 }

@@ -33,6 +33,9 @@ import Testing
   @Test func foldsAreStoredAndReadAgain() throws {
     let folder = try TemporaryFolder()
     let names = names(7)
+    #expect(throws: Failure.self) {
+      try CrossValidation.split(fold: "\(Int.max)", of: names, folder: folder.path)
+    }
     let split = try CrossValidation.split(fold: "1", of: names, folder: folder.path)
     #expect(split.validation == ["case_1000", "case_1004"])
     let path = folder(CrossValidation.fileName)

@@ -103,6 +103,24 @@ import Testing
     #expect(moved["configurations"]?["3d_lowres"]?["data_identifier"]?.string == "new_other_x")
   }
 
+  /// Few and large slices cannot be made as coarse as the share of a patch would have it.
+  @Test(arguments: [[2, 8000, 8000], [3, 8000, 8000], [5, 8000, 8000], [20, 30000, 30000]])
+  func thinStacksArePlanned(shape: [Int]) throws {
+    let dataset = try JSON(
+      parsing: Array(#"{"labels": {"background": 0, "x": 1}, "numTraining": 1, "channel_names": {"0": "CT"}}"#.utf8))
+    for spacing in [[1.0, 1, 1], [5, 0.5, 0.5], [1e9, 1, 1]] {
+      let planner = try ExperimentPlanner(
+        preset: .standard, options: .init(), datasetName: "Dataset001_X", dataset: dataset,
+        fingerprint: DatasetFingerprint(
+          shapes: [shape], spacings: [spacing], medianRelativeSize: 1, intensities: .object([:])), reader: .simpleITK)
+      // An answer or a message, but no crash.
+      do {
+        let plans = try planner.plan()
+        #expect(plans["configurations"]?["3d_fullres"]?["patch_size"]?.ints?.allSatisfy { $0 > 0 } == true)
+      } catch let failure as Failure { #expect(failure.kind == .badInput || failure.kind == .usage) }
+    }
+  }
+
   @Test func impossibleOptionsAreRefused() throws {
     let unknown = #expect(throws: Failure.self) { try PlannerPreset.named("nnUNetPlannerResEncS") }
     #expect(unknown?.hint?.contains("nnUNetPlannerResEncM") == true)

@@ -62,7 +62,8 @@ public enum CrossValidation {
       let sorted = identifiers.sortedByCodePoint()
       return Split(train: sorted, validation: sorted)
     }
-    guard let number = Int(fold), number >= 0 else {
+    // numpy takes no larger seed.
+    guard let number = Int(fold), (0...Int(UInt32.max) - seed).contains(number) else {
       throw Failure(.usage, "\"\(fold)\" is no fold", hint: "folds are 0, 1, 2, ... and all")
     }
     let path = Path.join(folder, fileName)

@@ -62,7 +62,12 @@ struct NetworkPlan {
     let sensible =
       (datasetVoxels * preset.coverage / Double(topology.patch.reduce(1, *))).rounded(.toNearestOrEven)
     self.topology = topology
-    batchSize = max(Int(min(fitting, sensible)), Self.smallestBatch)
+    guard let batch = Int(exactly: min(fitting, sensible)) else {
+      throw Failure(
+        .badInput, "no network can be planned for images of \(median.map { Int($0) }) voxels",
+        hint: "look at the spacings of the dataset's images")
+    }
+    batchSize = max(batch, Self.smallestBatch)
   }
 
   private static func estimate(_ topology: NetworkTopology, _ preset: PlannerPreset, _ heads: Int) -> Double {

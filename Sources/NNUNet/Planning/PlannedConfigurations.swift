@@ -45,6 +45,8 @@ struct PlannedConfigurations {
       let size = (0..<3).map { spacing[$0] / coarseSpacing[$0] * median[$0] }
       medianVoxels = size.reduce(1, *)
       let rounded = size.map { $0.rounded(.toNearestOrEven) }
+      // A thin stack cannot be made coarser any more.
+      guard rounded.allSatisfy({ $0 >= 1 }) else { break }
       let plan = try network(coarseSpacing, rounded, medianVoxels * cases)
       patchVoxels = plan.patchVoxels
       coarse = (plan, coarseSpacing, rounded)

@@ -51,7 +51,8 @@ extension PreprocessedProperties {
     }
     func extent(_ key: String) throws -> Shape3D {
       let sizes = try three(key, value[key]).map { Int($0) }
-      guard sizes.allSatisfy({ $0 > 0 }) else { throw Failure(.badInput, "\"\(key)\" is no extent") }
+      guard sizes.allSatisfy({ $0 > 0 }), sizes.reduce(1, { $0 * Double($1) }) < Double(CasePreparation.voxelLimit)
+      else { throw Failure(.badInput, "\"\(key)\" is no extent") }
       return Shape3D(sizes[0], sizes[1], sizes[2])
     }
     let before = try extent("shape_before_cropping")
