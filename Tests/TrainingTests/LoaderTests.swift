@@ -101,7 +101,9 @@ import Testing
     let task = try TinyTask.task(extra: #", "previous_stage": "low""#)
     #expect(task.network.inputChannels == 3)
     let cases = TinyTask.cases(3)
-    let previous = PreviousSegmentations(folder: "") { name in cases.first { $0.identifier == name }!.marks }
+    let previous = PreviousSegmentations(folder: "") { name in
+      try StageSegmentation(tensor(of: cases.first { $0.identifier == name }!.marks))
+    }
     let order = BatchOrder(trainingPerEpoch: 30, validationPerEpoch: 4, epochs: 1)
     let count = task.geometry.patch.count
     for (number, batch) in try batches(task, order, workers: 2, ahead: 2, previous: previous).enumerated() {
