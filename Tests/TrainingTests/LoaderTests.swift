@@ -81,17 +81,16 @@ import Testing
     let placement = PatchPlacement(final: Shape3D(4, 4, 4), initial: Shape3D(6, 6, 6), hasIgnoreLabel: false)
     for index in 0..<50 {
       var stream = RandomStream(seed: 1, purpose: .trainingSample, index: index)
-      let forced = placement.corner(
+      let forced = try placement.corner(
         in: data.shape, locations: data.properties.locations, isForced: true, &stream)
-      let found = data.properties.locations.contains { locations in
-        stride(from: 0, to: locations.coordinates.count, by: 3).contains { at in
-          (0..<3).allSatisfy {
-            (forced[$0]..<forced[$0] + 6).contains(Int(locations.coordinates[at + $0]))
-          }
+      let found = try data.properties.locations.contains { locations in
+        try (0..<locations.count).contains { at in
+          let voxel = try locations.voxel(at)
+          return (0..<3).allSatisfy { (forced[$0]..<forced[$0] + 6).contains(voxel[$0]) }
         }
       }
       #expect(found)
-      let free = placement.corner(in: data.shape, locations: data.properties.locations, isForced: false, &stream)
+      let free = try placement.corner(in: data.shape, locations: data.properties.locations, isForced: false, &stream)
       // need = 2 on each axis: from one before the image to one beyond it.
       #expect((0..<3).allSatisfy { (-1...data.shape[$0] + 1 - 6).contains(free[$0]) })
     }

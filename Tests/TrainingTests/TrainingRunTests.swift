@@ -59,8 +59,8 @@ import Testing
     let shape = PickleValue.tuple(data.shape.axes.map { .int($0) })
     var locations = PickleDictionary()
     for found in data.properties.locations {
-      let rows = stride(from: 0, to: found.coordinates.count, by: 3).map { at in
-        PickleValue.list([.int(0)] + (0..<3).map { .int(Int(found.coordinates[at + $0])) })
+      let rows = try (0..<found.count).map { at in
+        PickleValue.list([.int(0)] + (try found.voxel(at).axes.map { .int($0) }))
       }
       try locations.set(.int(found.labels[0]), .list(rows))
     }
