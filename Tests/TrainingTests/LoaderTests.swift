@@ -32,6 +32,8 @@ import Testing
     let alone = try batches(task, order, workers: 1, ahead: 1)
     #expect(alone.count == 16)
     #expect(try batches(task, order, workers: 4, ahead: 3) == alone)
+    // All of them end, however many there are.
+    #expect(try batches(task, order, workers: 1500, ahead: 3) == alone)
     // No batch comes twice.
     #expect(Set(alone).count == 16)
   }
