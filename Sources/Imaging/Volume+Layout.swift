@@ -120,4 +120,21 @@ extension Box3D {
       throw Failure(.badInput, "the box \(lower) to \(upper) does not lie within \(shape) voxels")
     }
   }
+
+  /// Copies the part of a volume that lies in this box, row by row.
+  ///
+  /// - Parameters:
+  ///   - source: a volume (Z, Y, X) of `shape` that the box lies within.
+  ///   - size: of an element in bytes.
+  ///   - target: (Z, Y, X) of the box.
+  public func copyRows(_ source: UnsafeRawPointer, size: Int, of shape: Shape3D, to target: UnsafeMutableRawPointer) {
+    let inner = self.shape
+    for z in 0..<inner.z {
+      for y in 0..<inner.y {
+        let row = ((lower.z + z) * shape.y + lower.y + y) * shape.x + lower.x
+        (target + (z * inner.y + y) * inner.x * size).copyMemory(
+          from: source + row * size, byteCount: inner.x * size)
+      }
+    }
+  }
 }

@@ -32,6 +32,8 @@ import Testing
     let alone = try batches(task, order, workers: 1, ahead: 1)
     #expect(alone.count == 16)
     #expect(try batches(task, order, workers: 4, ahead: 3) == alone)
+    // All of them end, however many there are.
+    #expect(try batches(task, order, workers: 1500, ahead: 3) == alone)
     // No batch comes twice.
     #expect(Set(alone).count == 16)
   }
@@ -147,17 +149,16 @@ import Testing
     let placement = PatchPlacement(final: Shape3D(4, 4, 4), initial: Shape3D(6, 6, 6), hasIgnoreLabel: false)
     for index in 0..<50 {
       var stream = RandomStream(seed: 1, purpose: .trainingSample, index: index)
-      let forced = placement.corner(
+      let forced = try placement.corner(
         in: data.shape, locations: data.properties.locations, isForced: true, &stream)
-      let found = data.properties.locations.contains { locations in
-        stride(from: 0, to: locations.coordinates.count, by: 3).contains { at in
-          (0..<3).allSatisfy {
-            (forced[$0]..<forced[$0] + 6).contains(Int(locations.coordinates[at + $0]))
-          }
+      let found = try data.properties.locations.contains { locations in
+        try (0..<locations.count).contains { at in
+          let voxel = try locations.voxel(at)
+          return (0..<3).allSatisfy { (forced[$0]..<forced[$0] + 6).contains(voxel[$0]) }
         }
       }
       #expect(found)
-      let free = placement.corner(in: data.shape, locations: data.properties.locations, isForced: false, &stream)
+      let free = try placement.corner(in: data.shape, locations: data.properties.locations, isForced: false, &stream)
       // need = 2 on each axis: from one before the image to one beyond it.
       #expect((0..<3).allSatisfy { (-1...data.shape[$0] + 1 - 6).contains(free[$0]) })
     }
@@ -167,7 +168,9 @@ import Testing
     let task = try TinyTask.task(extra: #", "previous_stage": "low""#)
     #expect(task.network.inputChannels == 3)
     let cases = TinyTask.cases(3)
-    let previous = PreviousSegmentations(folder: "") { name in cases.first { $0.identifier == name }!.marks }
+    let previous = PreviousSegmentations(folder: "") { name in
+      try StageSegmentation(tensor(of: cases.first { $0.identifier == name }!.marks))
+    }
     let order = BatchOrder(trainingPerEpoch: 30, validationPerEpoch: 4, epochs: 1)
     let count = task.geometry.patch.count
     for (number, batch) in try batches(task, order, workers: 2, ahead: 2, previous: previous).enumerated() {

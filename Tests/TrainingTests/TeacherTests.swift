@@ -41,7 +41,8 @@ import Testing
 
   private func trainer(
     _ task: TrainingTask, folder: String, answers: String?, alpha: Double = 0.5, allLevels: Bool = true,
-    from checkpoint: TrainingCheckpoint? = nil, report: @escaping (TrainingEvent) -> Void = { _ in }
+    from checkpoint: TrainingCheckpoint? = nil, report: @escaping (TrainingEvent) -> Void = { _ in },
+    warn: @escaping (String) -> Void = { _ in }
   ) throws -> (Trainer, TeacherAnswers?) {
     var length = TrainingLength(epochs: 3)
     (length.iterationsPerEpoch, length.validationIterations, length.saveEvery) = (4, 1, 1)
@@ -52,7 +53,7 @@ import Testing
       task: task, length: length, network: network, folder: folder, fold: "0", checkpoint: checkpoint, seed: 11,
       report: report)
     let count = task.batchSize * task.meaning.channelCount * task.geometry.patch.count
-    let kept = try answers.map { try TeacherAnswers(folder: $0, count: count) }
+    let kept = try answers.map { try TeacherAnswers(folder: $0, count: count, warn: warn) }
     trainer.guidance = try TeacherGuidance(
       task: task, alpha: alpha, loss: DistillationLoss(meaning: task.meaning, temperature: 2),
       teachers: ensemble(task, [5, 6]), answers: kept, allLevels: allLevels)
@@ -100,6 +101,31 @@ import Testing
     let (second, answers) = try trainer(task, folder: folder.path, answers: folder("answers"))
     try run(second)
     #expect(answers?.asked == 1)
+  }
+
+  /// The folder may be removed during a training, which goes on even where nothing can be kept any more.
+  @Test(arguments: [false, true]) func answersMayDisappear(forGood: Bool) throws {
+    let folder = try TemporaryFolder()
+    let task = try TinyTask.task()
+    let path = folder("answers")
+    var warnings: [String] = []
+    func warn(_ warning: String) { warnings.append(warning) }
+    func remove(_ event: TrainingEvent) {
+      guard case .advanced(0, _, 2, _, _, _) = event else { return }
+      Path.removeTree(path)
+      if forGood { try? AtomicFile.write([1], to: path) }
+    }
+    let (trainer, answers) = try trainer(
+      task, folder: folder.path, answers: path, report: remove, warn: warn)
+    try run(trainer)
+    #expect(trainer.epoch == 3)
+    if forGood {
+      #expect(warnings.count == 1 && answers?.asked == 12)
+    } else {
+      // Five different batches; the two whose answers were removed were asked about again.
+      #expect(warnings.isEmpty && answers?.asked == 7)
+      #expect(try Path.list(path).count == 5)
+    }
   }
 
   /// A network that only listens to its teachers comes to answer as they do, on every level that is taught.

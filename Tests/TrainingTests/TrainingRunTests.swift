@@ -59,8 +59,8 @@ import Testing
     let shape = PickleValue.tuple(data.shape.axes.map { .int($0) })
     var locations = PickleDictionary()
     for found in data.properties.locations {
-      let rows = stride(from: 0, to: found.coordinates.count, by: 3).map { at in
-        PickleValue.list([.int(0)] + (0..<3).map { .int(Int(found.coordinates[at + $0])) })
+      let rows = try (0..<found.count).map { at in
+        PickleValue.list([.int(0)] + (try found.voxel(at).axes.map { .int($0) }))
       }
       try locations.set(.int(found.labels[0]), .list(rows))
     }
@@ -142,15 +142,15 @@ import Testing
     try Path.makeFolder(folder)
     let stage = ReferenceData.repositoryFolder + "/Tests/CheckpointsTests/Resources/blosc/stage.b2nd"
     for number in 0..<6 { try Path.copy(stage, to: Path.join(folder, "case_\(number).b2nd")) }
-    let labels = try NextStage.read(folder: folder, identifier: "case_0")
+    let labels = try NextStage.open(folder: folder, identifier: "case_0").volume()
     #expect(labels.shape == Shape3D(9, 16, 12) && labels.elements == (0..<9 * 16 * 12).map { Int16($0 / 5 % 3) })
     #expect(try run(options("second")).cases.count == 2)
     // The newer one of two files counts.
     try NextStage.write(
       .uint8(Volume(shape: labels.shape, repeating: 2)), to: Path.join(folder, "case_0.npz"))
-    #expect(try NextStage.read(folder: folder, identifier: "case_0").elements.allSatisfy { $0 == 2 })
+    #expect(try NextStage.open(folder: folder, identifier: "case_0").volume().elements.allSatisfy { $0 == 2 })
     try AtomicFile.write([UInt8](repeating: 7, count: 200), to: Path.join(folder, "case_1.b2nd"))
-    let failure = #expect(throws: Failure.self) { try NextStage.read(folder: folder, identifier: "case_1") }
+    let failure = #expect(throws: Failure.self) { try NextStage.open(folder: folder, identifier: "case_1") }
     #expect(failure?.kind == .badInput && failure?.file == Path.join(folder, "case_1.b2nd"))
   }
 

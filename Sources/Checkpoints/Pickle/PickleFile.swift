@@ -6,10 +6,13 @@ public enum PickleFile {
   static let maximumSize = 1 << 28
 
   /// The value a file describes. Throws `missingInput`, and `badInput` for malformed and for dangerous files.
-  public static func read(_ path: String) throws -> PickleValue {
+  ///
+  /// - Parameter mapsArrays: leaves the numbers of larger NumPy arrays in the file, which stays mapped as long as one of
+  ///   the tensors lives. They may lie at any address.
+  public static func read(_ path: String, mapsArrays: Bool = false) throws -> PickleValue {
     try locating(path) {
       let file = try MappedFile(path: path)
-      return try withExtendedLifetime(file) { try value(of: file.bytes) }
+      return try withExtendedLifetime(file) { try value(of: file.bytes, leavingIn: mapsArrays ? file : nil) }
     }
   }
 
@@ -20,8 +23,12 @@ public enum PickleFile {
 
   /// The value that pickled bytes describe. Throws `badInput`.
   public static func value(of bytes: UnsafeRawBufferPointer) throws -> PickleValue {
+    try value(of: bytes, leavingIn: nil)
+  }
+
+  private static func value(of bytes: UnsafeRawBufferPointer, leavingIn file: MappedFile?) throws -> PickleValue {
     guard bytes.count <= maximumSize else { throw PickleMachine.unreasonable }
-    let machine = PickleMachine(bytes)
+    let machine = PickleMachine(bytes, leavingIn: file)
     return try machine.value(of: machine.run())
   }
 

@@ -61,6 +61,7 @@ extension PickleMachine {
   private static func cost(_ content: PickleItem) -> Int {
     switch content {
     case .bytes(let bytes): bytes.count
+    case .stored(let storage): storage.bytes.count
     case .string(let text): text.utf8.count
     case .node(let node): node.items.count * MemoryLayout<PickleValue>.stride
     default: 0

@@ -21,7 +21,7 @@ extension PickleMachine {
     case "T": try push(.string(String(latin1: try bytes(reader.read(Int32.self)))))
     case "U": try push(.string(String(latin1: try bytes(reader.read(UInt8.self)))))
     case "X": try push(.string(try string(reader.read(UInt32.self))))
-    case "B": try push(.bytes(Array(try bytes(reader.read(UInt32.self)))))
+    case "B": try push(try byteString(reader.read(UInt32.self)))
     case "C": try push(.bytes(Array(try bytes(reader.read(UInt8.self)))))
     case "]": try push(try node(.list))
     case ")": try push(try node(.tuple))
@@ -74,7 +74,7 @@ extension PickleMachine {
     case 0x8B: try push(Self.integer(bytes(reader.read(Int32.self))))
     case 0x8C: try push(.string(try string(reader.read(UInt8.self))))
     case 0x8D: try push(.string(try string(reader.read(UInt64.self))))
-    case 0x8E, 0x96: try push(.bytes(Array(try bytes(reader.read(UInt64.self)))))
+    case 0x8E, 0x96: try push(try byteString(reader.read(UInt64.self)))
     case 0x8F: try push(try node(.set))
     case 0x90: try extend(with: popToMark())
     case 0x91: try push(try node(.set, popToMark()))
@@ -134,6 +134,15 @@ extension PickleMachine {
   private func bytes(_ count: some FixedWidthInteger) throws -> UnsafeRawBufferPointer {
     guard let count = Int(exactly: count) else { throw Self.malformed }
     return try reader.take(count)
+  }
+
+  /// Long ones are left in the file where the machine knows it.
+  private func byteString(_ count: some FixedWidthInteger) throws -> PickleItem {
+    let content = try bytes(count)
+    guard let file, content.count >= Limit.copied, let start = file.bytes.baseAddress, let first = content.baseAddress
+    else { return .bytes(Array(content)) }
+    let offset = first - start
+    return .stored(try TensorStorage(file: file, range: offset..<offset + content.count))
   }
 
   private func string(_ count: some FixedWidthInteger) throws -> String {

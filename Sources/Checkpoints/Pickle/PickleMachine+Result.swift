@@ -25,6 +25,7 @@ struct PickleResult {
     case .float(let value): return .float(value)
     case .string(let value): return .string(value)
     case .bytes(let value): return .bytes(value)
+    case .stored(let storage): return .bytes(withExtendedLifetime(storage) { Array(storage.bytes) })
     case .global(let value): return .global(value)
     case .node(let node):
       let identity = ObjectIdentifier(node)
@@ -98,6 +99,12 @@ struct PickleResult {
     if type.kind == .object, let items = content.sequence {
       guard items.count == count else { throw PickleMachine.malformed }
       return count == 0 ? .list([]) : Self.nested(try values(items)[...], shape[...], strides[...])
+    }
+    if case .stored(let storage) = content, let elementType = type.elementType, !type.isBigEndian || type.size == 1 {
+      guard storage.bytes.count == type.size.multipliedReportingOverflow(by: count).partialValue else {
+        throw PickleMachine.malformed
+      }
+      return .tensor(try Tensor(elementType: elementType, shape: shape, strides: strides, storage: storage))
     }
     guard let bytes = content.content, bytes.count == type.size.multipliedReportingOverflow(by: count).partialValue,
       type.size > 0 || count == 0

@@ -14,6 +14,8 @@ final class PickleMachine {
     static let stack = 1 << 20
     static let nodes = 1 << 21
     static let memo = 1 << 21
+    /// Byte strings below this size, in bytes, are copied even where they could be left in their file.
+    static let copied = 1 << 12
   }
 
   var reader: ByteReader
@@ -23,14 +25,20 @@ final class PickleMachine {
   var memo: [Int: PickleItem] = [:]
   /// Whether persistent ids name storages, as in PyTorch's files; otherwise they are refused.
   let allowsStorages: Bool
+  /// The file that the bytes are of, where arrays may stay in it.
+  let file: MappedFile?
   /// What constructors may still produce, in bytes.
   private var budget: Int
   /// Every node, so that `deinit` can take chains and cycles apart without recursion.
   private var nodes: [PickleNode] = []
 
-  init(_ bytes: UnsafeRawBufferPointer, at position: Int = 0, allowsStorages: Bool = false) {
+  init(
+    _ bytes: UnsafeRawBufferPointer, at position: Int = 0, allowsStorages: Bool = false,
+    leavingIn file: MappedFile? = nil
+  ) {
     reader = ByteReader(bytes, at: position)
     self.allowsStorages = allowsStorages
+    self.file = file
     budget = 16 * reader.remaining + (1 << 24)
   }
 

@@ -7,6 +7,8 @@ enum PickleItem {
   case float(Double)
   case string(String)
   case bytes([UInt8])
+  /// Bytes that were left in the file.
+  case stored(TensorStorage)
   case global(PickleGlobal)
   case node(PickleNode)
 
@@ -53,6 +55,7 @@ enum PickleItem {
   var content: [UInt8]? {
     switch self {
     case .bytes(let bytes): bytes
+    case .stored(let storage): withExtendedLifetime(storage) { Array(storage.bytes) }
     case .string(let string): string.latin1
     default: nil
     }

@@ -8,6 +8,8 @@ public final class TensorStorage: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   /// Keeps the mapping of a file-backed storage alive.
   private let file: MappedFile?
+  /// Whether the bytes are those of a file and take no memory of their own.
+  public var isMapped: Bool { file != nil }
 
   /// The bytes `range` of a mapped file. Throws `badInput` when the range does not lie inside the file.
   public init(file: MappedFile, range: Range<Int>) throws {

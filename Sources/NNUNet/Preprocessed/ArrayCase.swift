@@ -49,33 +49,19 @@ struct ArrayCase: PreprocessedCase {
     guard inner.count > 0 else { return }
     if let base = target?.baseAddress, let source = image.rawBytes?.baseAddress {
       for channel in 0..<channelCount {
-        Self.copy(
-          source + 4 * channel * shape.count, size: 4, shape, box,
+        box.copyRows(
+          source + 4 * channel * shape.count, size: 4, of: shape,
           to: UnsafeMutableRawPointer(base + channel * inner.count))
       }
     }
     if let base = labelTarget?.baseAddress, let source = labels.rawBytes?.baseAddress {
       if labels.elementType == .int16 {
-        Self.copy(source, size: 2, shape, box, to: UnsafeMutableRawPointer(base))
+        box.copyRows(source, size: 2, of: shape, to: UnsafeMutableRawPointer(base))
       } else {
         widen(source.assumingMemoryBound(to: Int8.self), box, to: base)
       }
     }
     withExtendedLifetime((image, labels)) {}
-  }
-
-  /// Copies the rows of a box; `size` is that of an element in bytes.
-  static func copy(
-    _ source: UnsafeRawPointer, size: Int, _ shape: Shape3D, _ box: Box3D, to target: UnsafeMutableRawPointer
-  ) {
-    let inner = box.shape
-    for z in 0..<inner.z {
-      for y in 0..<inner.y {
-        let row = ((box.lower.z + z) * shape.y + box.lower.y + y) * shape.x + box.lower.x
-        (target + (z * inner.y + y) * inner.x * size).copyMemory(
-          from: source + row * size, byteCount: inner.x * size)
-      }
-    }
   }
 
   private func widen(_ source: UnsafePointer<Int8>, _ box: Box3D, to target: UnsafeMutablePointer<Int16>) {

@@ -46,18 +46,3 @@ public struct PreprocessedProperties: Sendable {
     self.locations = locations
   }
 }
-
-/// Voxels of one label or region, as many as preprocessing has drawn.
-public struct ClassLocations: Sendable, Equatable {
-  /// One label; several for a region; all with -1 for "everything annotated".
-  public var labels: [Int]
-  /// (Z, Y, X) after each other, three numbers a voxel.
-  public var coordinates: [Int32]
-
-  public init(labels: [Int], coordinates: [Int32]) {
-    self.labels = labels
-    self.coordinates = coordinates
-  }
-
-  public var count: Int { coordinates.count / 3 }
-}

@@ -16,10 +16,11 @@ extension PreprocessedProperties {
   private static func rows(_ locations: ClassLocations) throws -> PickleValue {
     let count = locations.count
     guard count > 0 else { return .list([]) }
+    let coordinates = try locations.coordinates()
     let storage = TensorStorage(count: count * 32) { memory in
       for row in 0..<count {
         for axis in 0..<3 {
-          let value = Int64(locations.coordinates[3 * row + axis]).littleEndian
+          let value = Int64(coordinates[3 * row + axis]).littleEndian
           memory.storeBytes(of: value, toByteOffset: 32 * row + 8 * (axis + 1), as: Int64.self)
         }
       }
@@ -35,9 +36,10 @@ extension PreprocessedProperties {
   /// - Throws: `missingInput` or `badInput`.
   static func read(_ path: String, shape: Shape3D, frame: PreprocessedFolder.Frame) throws -> PreprocessedProperties {
     try locating(path) {
-      let value = try PickleFile.read(path)
+      let value = try PickleFile.read(path, mapsArrays: true)
       return PreprocessedProperties(
-        record: try record(value, shape: shape, frame: frame), locations: try locations(value, shape: shape))
+        record: try record(value, shape: shape, frame: frame),
+        locations: try locations(value, shape: shape, path: path))
     }
   }
 
@@ -75,7 +77,7 @@ extension PreprocessedProperties {
       networkSpacing: frame.networkSpacing(image: transposed, from: cropped, to: shape), networkShape: shape)
   }
 
-  private static func locations(_ value: PickleValue, shape: Shape3D) throws -> [ClassLocations] {
+  private static func locations(_ value: PickleValue, shape: Shape3D, path: String) throws -> [ClassLocations] {
     guard let table = value["class_locations"]?.dictionary else { return [] }
     return try table.entries.map { key, rows in
       guard let labels = ClassKey.labels(of: key) else {
@@ -85,6 +87,9 @@ extension PreprocessedProperties {
       if let tensor = rows.tensor {
         guard tensor.count == 0 || tensor.shape.count == 2 && tensor.shape[1] == 4 else {
           throw Failure(.badInput, "\"class_locations\" are not rows of four numbers")
+        }
+        if let rows = ClassLocations.Rows(tensor, shape: shape, path: path) {
+          return ClassLocations(labels: labels, rows: rows)
         }
         values = try tensor.integers()
       } else {
@@ -100,9 +105,7 @@ extension PreprocessedProperties {
       for row in stride(from: 0, to: values.count, by: 4) {
         for axis in 0..<3 {
           let value = values[row + axis + 1]
-          guard value >= 0, value < shape[axis] else {
-            throw Failure(.badInput, "\"class_locations\" name a voxel outside of the image")
-          }
+          guard value >= 0, value < shape[axis] else { throw ClassLocations.outside() }
           coordinates.append(Int32(truncatingIfNeeded: value))
         }
       }

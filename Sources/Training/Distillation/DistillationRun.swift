@@ -133,7 +133,9 @@ public struct DistillationRun {
   }
 
   /// Readies the teachers, unless they have no say.
-  private mutating func guide(engine: any Engine, _ report: (TrainingEvent) -> Void) throws {
+  private mutating func guide(
+    engine: any Engine, _ report: @escaping @Sendable (TrainingEvent) -> Void
+  ) throws {
     guard let teachers, options.alpha > 0 else { return }
     let task = training.task
     let patch = task.configuration.patchSize
@@ -151,7 +153,7 @@ public struct DistillationRun {
     if let pool = options.training.batchPool {
       let count = task.batchSize * task.meaning.channelCount * patch.reduce(1, *)
       let folder = Path.join(Path.join(resultsFolder, "teacher_answers"), teachers.fingerprint)
-      answers = try TeacherAnswers(folder: folder, count: count)
+      answers = try TeacherAnswers(folder: folder, count: count) { report(.warning($0)) }
       report(
         .note(
           "\(pool) batches are used again and again; what the teachers say about them is kept in \(folder), "

@@ -12,13 +12,18 @@ public final class TeacherAnswers {
   /// How often a file was found, and how often the teachers were asked.
   public private(set) var found = 0
   public private(set) var asked = 0
+  private let warn: (String) -> Void
+  /// Whether new answers are kept; not any more once that has failed.
+  private var stores = true
 
   /// - Parameters:
   ///   - folder: is made; files of other teachers may not lie in it.
   ///   - count: the values of an answer.
+  ///   - warn: is told at most once that answers cannot be kept any more.
   /// - Throws: `cannotWrite`.
-  public init(folder: String, count: Int) throws {
+  public init(folder: String, count: Int, warn: @escaping (String) -> Void = { _ in }) throws {
     self.folder = folder
+    self.warn = warn
     half = .allocate(capacity: count)
     half.initialize(repeating: 0)
     try Path.makeFolder(folder)
@@ -41,7 +46,7 @@ public final class TeacherAnswers {
     } else {
       try teachers.answer(images, into: answers)
       mt_floats_to_half(rounded, target, answers.count)
-      try store(path)
+      keep(path)
       asked += 1
     }
     mt_half_to_floats(target, rounded, answers.count)
@@ -61,6 +66,23 @@ public final class TeacherAnswers {
     }
     bytes.copyMemory(from: UnsafeRawBufferPointer(rebasing: file.bytes[..<bytes.count]))
     return file.bytes[bytes.count...].elementsEqual(seal)
+  }
+
+  /// Stores an answer if that is possible: it saves time the next time, but a training does not need it.
+  private func keep(_ path: String) {
+    guard stores else { return }
+    do {
+      do {
+        try store(path)
+      } catch {
+        // Users may remove the folder at any time to free its space.
+        try Path.makeFolder(folder)
+        try store(path)
+      }
+    } catch {
+      stores = false
+      warn("what the teachers answer is not kept any more, and asked anew each time: \(error)")
+    }
   }
 
   private func store(_ path: String) throws {

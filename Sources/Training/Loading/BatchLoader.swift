@@ -22,6 +22,7 @@ public final class BatchLoader: Sendable {
   private let order: BatchOrder
   private let ring: [TrainingBatch]
   private let batchSize: Int
+  private let workers: Int
   private let state: Mutex<State>
   /// Signalled once for each sample there is room for.
   private let room = DispatchSemaphore(value: 0)
@@ -43,10 +44,11 @@ public final class BatchLoader: Sendable {
     self.order = order
     ring = (0..<max(1, ahead)).map { _ in makeBatch() }
     batchSize = ring[0].size
+    self.workers = max(1, workers)
     ready = ring.map { _ in DispatchSemaphore(value: 0) }
     state = Mutex(State(missing: ring.map(\.size)))
     for _ in 0..<ring.count * batchSize { room.signal() }
-    for worker in 0..<max(1, workers) {
+    for worker in 0..<self.workers {
       DispatchQueue(label: "microtome.loader.\(worker)").async(group: threads) { [self] in work() }
     }
   }
@@ -82,9 +84,13 @@ public final class BatchLoader: Sendable {
   /// Ends the threads and waits for them. The loader cannot be used any more.
   public func stop() {
     state.withLock { $0.isStopped = true }
-    // A thread that waits for room takes one signal and leaves.
-    for _ in 0..<1024 { room.signal() }
+    releaseWorkers()
     threads.wait()
+  }
+
+  /// A thread that waits for room takes one signal and leaves.
+  private func releaseWorkers() {
+    for _ in 0..<workers { room.signal() }
   }
 
   private func work() {
@@ -113,7 +119,7 @@ public final class BatchLoader: Sendable {
         state.withLock { if $0.failure == nil { $0.failure = Failure(wrapping: error) } }
         for semaphore in ready { semaphore.signal() }
         // Whoever waits for room is to see the failure.
-        for _ in 0..<1024 { room.signal() }
+        releaseWorkers()
         return
       }
     }

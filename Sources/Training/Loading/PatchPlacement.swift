@@ -9,10 +9,10 @@ struct PatchPlacement: Sendable {
   let initial: Shape3D
   let hasIgnoreLabel: Bool
 
-  /// The patch's first voxel, which may lie outside of the image.
+  /// The patch's first voxel, which may lie outside of the image. Throws `badInput` for a case's damaged locations.
   func corner(
     in shape: Shape3D, locations: [ClassLocations], isForced: Bool, _ stream: inout RandomStream
-  ) -> Shape3D {
+  ) throws -> Shape3D {
     var (lower, upper) = (Shape3D(0, 0, 0), Shape3D(0, 0, 0))
     for axis in 0..<3 {
       var need = initial[axis] - final[axis]
@@ -20,7 +20,7 @@ struct PatchPlacement: Sendable {
       lower[axis] = -(need + 1) / 2
       upper[axis] = shape[axis] + need / 2 + need % 2 - initial[axis]
     }
-    if let voxel = voxel(locations, isForced: isForced, &stream) {
+    if let voxel = try voxel(locations, isForced: isForced, &stream) {
       // The reference has no upper limit here.
       return Shape3D(
         max(lower.z, voxel.z - initial.z / 2), max(lower.y, voxel.y - initial.y / 2),
@@ -34,7 +34,7 @@ struct PatchPlacement: Sendable {
   /// A voxel the patch is to contain; nil for any patch.
   private func voxel(
     _ locations: [ClassLocations], isForced: Bool, _ stream: inout RandomStream
-  ) -> Shape3D? {
+  ) throws -> Shape3D? {
     var eligible = locations.filter { $0.count > 0 }
     if isForced {
       let classes = eligible.filter { !$0.isEverything }
@@ -44,9 +44,7 @@ struct PatchPlacement: Sendable {
       eligible = eligible.filter(\.isEverything)
     }
     guard let chosen = eligible.randomElement(using: &stream) else { return nil }
-    let index = 3 * stream.integer(0, chosen.count - 1)
-    return Shape3D(
-      Int(chosen.coordinates[index]), Int(chosen.coordinates[index + 1]), Int(chosen.coordinates[index + 2]))
+    return try chosen.voxel(stream.integer(0, chosen.count - 1))
   }
 }
 

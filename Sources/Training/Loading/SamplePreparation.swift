@@ -39,7 +39,7 @@ public struct SamplePreparation: Sendable {
   }
 
   /// Draws the first part of what is left to chance in sample `index` of all samples ever.
-  private func draft(_ index: Int, place: Int) -> (Draft, RandomStream) {
+  private func draft(_ index: Int, place: Int) throws -> (Draft, RandomStream) {
     let purpose: RandomStream.Purpose = phase == .training ? .trainingSample : .validationSample
     var stream = RandomStream(seed: seed, purpose: purpose, index: index)
     let data = cases[stream.integer(0, cases.count - 1)]
@@ -47,7 +47,7 @@ public struct SamplePreparation: Sendable {
     let patch = geometry.patch
     let initial = augments ? geometry.initialPatch : patch
     let placement = PatchPlacement(final: patch, initial: initial, hasIgnoreLabel: hasIgnoreLabel)
-    let corner = placement.corner(
+    let corner = try placement.corner(
       in: data.shape, locations: data.properties.locations, isForced: isForced, &stream)
     let transform = augments ? geometry.drawTransform(&stream) : nil
     let part =
@@ -79,7 +79,7 @@ public struct SamplePreparation: Sendable {
   ///   - workspace: the calling thread's.
   /// - Throws: what reading throws.
   func prepare(_ index: Int, into batch: TrainingBatch, place: Int, _ workspace: SampleWorkspace) throws {
-    var (draft, stream) = draft(index, place: place)
+    var (draft, stream) = try draft(index, place: place)
     let unfinished = batch.unfinished.isEmpty ? nil : batch.unfinished[place]
     var sample = unfinished?.cut ?? workspace.source
     try workspace.fill(sample, with: draft.data, draft.box, channels: imageChannels, previous: previous)

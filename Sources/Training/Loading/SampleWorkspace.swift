@@ -60,19 +60,13 @@ final class SampleWorkspace {
     }
     guard let previous else { return }
     let stage = sample.previous(shape.count)
-    stage.update(repeating: -1, count: shape.count)
+    let isWhole = inside == box
+    if !isWhole { stage.update(repeating: -1, count: shape.count) }
     guard !isEmpty else { return }
-    let whole = try previous.segmentation(of: data.identifier, shape: data.shape)
-    whole.elements.withUnsafeBufferPointer { elements in
-      guard let elements = elements.baseAddress else { return }
-      for z in inside.lower.z..<inside.upper.z {
-        for y in inside.lower.y..<inside.upper.y {
-          let target = ((z - box.lower.z) * shape.y + y - box.lower.y) * shape.x + inside.lower.x - box.lower.x
-          (stage + target).update(
-            from: elements + (z * whole.shape.y + y) * whole.shape.x + inside.lower.x, count: part.x)
-        }
-      }
-    }
+    let found = isWhole ? stage : clippedLabels.reserve(part.count)
+    try previous.read(
+      data.identifier, shape: data.shape, inside, into: UnsafeMutableBufferPointer(start: found, count: part.count))
+    if !isWhole { place(found, inside, in: stage, box) }
   }
 
   /// Copies what fills the box `inside` to where it belongs in the larger `box`.

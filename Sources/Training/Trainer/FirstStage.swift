@@ -38,8 +38,8 @@ struct FirstStage {
   func segmentations(needed: [String]) throws -> PreviousSegmentations {
     let folder = folder
     if let missing = needed.first(where: { NextStage.file(folder: folder, identifier: $0) == nil }) {
-      _ = try NextStage.read(folder: folder, identifier: missing)
+      _ = try NextStage.open(folder: folder, identifier: missing)
     }
-    return PreviousSegmentations(folder: folder) { try NextStage.read(folder: folder, identifier: $0) }
+    return PreviousSegmentations(folder: folder) { try NextStage.open(folder: folder, identifier: $0) }
   }
 }

@@ -20,7 +20,7 @@ public struct LossScale: Sendable, Equatable {
       return
     }
     successes += 1
-    guard successes == interval else { return }
+    guard successes >= interval else { return }
     successes = 0
     // Single precision has to hold it.
     let next = Float(scale * growth)
@@ -43,6 +43,7 @@ public struct LossScale: Sendable, Equatable {
     growth = value?["growth_factor"]?.number ?? growth
     backoff = value?["backoff_factor"]?.number ?? backoff
     interval = max(1, value?["growth_interval"]?.int ?? interval)
-    successes = max(0, value?["_growth_tracker"]?.int ?? 0)
+    // A file may say anything.
+    successes = min(max(0, value?["_growth_tracker"]?.int ?? 0), interval - 1)
   }
 }

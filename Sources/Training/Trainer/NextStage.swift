@@ -29,22 +29,14 @@ enum NextStage {
       .max { Path.modificationTime($0) ?? 0 < Path.modificationTime($1) ?? 0 }
   }
 
-  /// Reads what this program or nnU-Net has written. Throws `missingInput` and `badInput`.
-  static func read(folder: String, identifier: String) throws -> Volume<Int16> {
+  /// Opens what this program or nnU-Net has written. Throws `missingInput` and `badInput`.
+  static func open(folder: String, identifier: String) throws -> StageSegmentation {
     guard let path = file(folder: folder, identifier: identifier) else {
       throw Failure(
         .missingInput, "the previous stage has left no segmentation of \(identifier)",
         file: Path.join(folder, identifier + ".npz"),
         hint: "train and validate all folds of the previous stage with the same trainer and plans first")
     }
-    return try locating(path) {
-      let tensor =
-        path.hasSuffix(".npz") ? try NPZFile(path: path).tensor(named: "seg") : try BloscArray(path: path).tensor()
-      // A channel axis of length 1 does no harm.
-      let shape = tensor.shape.count == 4 && tensor.shape[0] == 1 ? Array(tensor.shape[1...]) : tensor.shape
-      guard shape.count == 3 else { throw Failure(.badInput, "has the shape \(tensor.shape), not (Z, Y, X)") }
-      return Volume(
-        shape: Shape3D(shape[0], shape[1], shape[2]), elements: try tensor.integers().map { Int16(clamping: $0) })
-    }
+    return try StageSegmentation(path: path)
   }
 }

@@ -39,7 +39,7 @@ extension OptimizerState {
       for (key, value) in entries[index]?.dictionary?.entries ?? [] {
         guard let name = key.string else { continue }
         if name == "step" {
-          steps[parameter.name] = value.int ?? value.tensor?.floats().first.map { Int($0) } ?? 0
+          steps[parameter.name] = try TrainingCheckpoint.count(value, called: "step of \(parameter.name)")
         } else if let tensor = value.tensor {
           guard tensor.shape == parameter.shape else {
             throw Failure(

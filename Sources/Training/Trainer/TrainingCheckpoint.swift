@@ -98,14 +98,14 @@ extension TrainingCheckpoint {
     let file = try TorchCheckpoint.open(path)
     return try locating(path) {
       let network = try Network(graph: graph, weights: file.networkWeights.tensors)
-      let epoch = max(0, file.root["current_epoch"]?.int ?? 0)
+      let epoch = try file.root["current_epoch"].map { try Self.count($0, called: "current_epoch") } ?? 0
       let best = file.root["_best_ema"]?.number
       return TrainingCheckpoint(
         parameters: network.weights,
         optimizer: try OptimizerState(pickled: file.root["optimizer_state"], graph: graph),
         lossScale: LossScale(pickled: file.root["grad_scaler_state"]),
         history: TrainingHistory(pickled: file.root["logging"], epochs: epoch),
-        bestDice: best.flatMap { $0.isNaN ? nil : $0 }, epoch: epoch, position: position(file.root),
+        bestDice: best.flatMap { $0.isNaN ? nil : $0 }, epoch: epoch, position: try position(file.root),
         trainerName: file.trainerName ?? "", mirrorAxes: file.mirroringAxes)
     }
   }
@@ -115,12 +115,26 @@ extension TrainingCheckpoint {
     (try? TorchCheckpoint.open(path).networkWeights.tensors) != nil
   }
 
-  private static func position(_ root: PickleValue) -> Position? {
+  /// More than any training does, and few enough to count on from.
+  private static let largestCount = 1 << 40
+
+  /// How often something has happened: an integer, also one that is written as another number. Throws `badInput` for
+  /// what cannot be meant.
+  static func count(_ value: PickleValue, called name: String) throws -> Int {
+    guard let count = value.number.flatMap({ Int(exactly: $0) }), (0...largestCount).contains(count) else {
+      throw Failure(
+        .badInput, "\(name) is not an integer from 0 to \(largestCount)", hint: "continue with another checkpoint")
+    }
+    return count
+  }
+
+  private static func position(_ root: PickleValue) throws -> Position? {
     guard let entry = root["microtome_position"], let seed = entry["seed"]?.int else { return nil }
+    func count(_ key: String) throws -> Int { try entry[key].map { try Self.count($0, called: key) } ?? 0 }
     var position = Position(seed: UInt64(UInt(bitPattern: seed)))
-    position.trainingBatches = max(0, entry["training_batches"]?.int ?? 0)
-    position.validationBatches = max(0, entry["validation_batches"]?.int ?? 0)
-    position.iteration = max(0, entry["iteration"]?.int ?? 0)
+    position.trainingBatches = try count("training_batches")
+    position.validationBatches = try count("validation_batches")
+    position.iteration = try count("iteration")
     position.lossSum = entry["loss_sum"]?.double ?? 0
     return position
   }

@@ -1,17 +1,41 @@
 import Basics
 import Imaging
 import NNUNet
+import Synchronization
 
 extension TrainingRun {
-  /// Opens preprocessed cases and looks whether they were made for the plans.
+  /// Opens preprocessed cases, each once and on all cores, and looks whether they were made for the plans.
   ///
-  /// Throws `missingInput`, and `badInput` for damaged cases and those of other plans.
+  /// Throws `missingInput`, and `badInput` for damaged cases and those of other plans: for the first of them.
   func open(_ identifiers: [String]) throws -> [any PreprocessedCase] {
-    try identifiers.map { identifier in
-      let data = try cases.open(identifier)
-      try check(data)
+    let names = Array(Set(identifiers))
+    let opened = Mutex<[String: Result<any PreprocessedCase, Failure>]>([:])
+    Parallel.forEach(names.count) { index in
+      let result: Result<any PreprocessedCase, Failure>
+      do {
+        let data = try cases.open(names[index])
+        try check(data)
+        result = .success(data)
+      } catch {
+        result = .failure(Failure(wrapping: error))
+      }
+      opened.withLock { $0[names[index]] = result }
+    }
+    let found = opened.withLock { $0 }
+    return try identifiers.map { identifier in
+      guard let data = try found[identifier]?.get() else {
+        throw Failure(.internalError, "\(identifier) was not opened")
+      }
       return data
     }
+  }
+
+  /// Opens the cases that train and those that judge, which may be the same.
+  func open(
+    _ split: CrossValidation.Split
+  ) throws -> (training: [any PreprocessedCase], validation: [any PreprocessedCase]) {
+    let all = try open(split.train + split.validation)
+    return (Array(all.prefix(split.train.count)), Array(all.dropFirst(split.train.count)))
   }
 
   /// A fold beyond those of the file is no mistake for nnU-Net, but mostly one for the user.

@@ -203,7 +203,7 @@ public struct TrainingRun: Sendable {
     }
     let network = try engine.makeTrainable(task.graph, parameters: parameters, options: options.compile)
     if let checkpoint { try network.restore(parameters: parameters, state: checkpoint.optimizer) }
-    var (learned, judged) = (try open(split.train), try open(split.validation))
+    var (learned, judged) = try open(split)
     // Everything has been looked at; only now something is written.
     try prepareFolders()
     let trainer = try Trainer(
@@ -217,8 +217,7 @@ public struct TrainingRun: Sendable {
       // With rotation, so many epochs belong to one fold's cases.
       let turn = options.foldRotation.map { trainer.epoch / $0 } ?? 0
       if turn > 0 {
-        let split = try rotated(turn)
-        (learned, judged) = (try open(split.train), try open(split.validation))
+        (learned, judged) = try open(rotated(turn))
       }
       try trainer.run(
         training: learned, validation: judged,
