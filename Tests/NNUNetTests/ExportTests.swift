@@ -88,6 +88,10 @@ import Testing
     let mean = try export.run(model, to: folder("one"), stem: "m", isExactName: true)
     #expect(mean.map(\.path) == [folder("one/m.onnx")] && mean[0].difference.map { $0 < 1e-3 } == true)
     #expect(try ExportedModel.load(folder("one/m.onnx")).folds == job.folds)
+    // A fold that is named twice counts once.
+    let repeated = try TrainedModel.load(
+      folder: job.modelFolder, folds: ["1", "0", "1"], checkpoint: job.checkpoint)
+    #expect(repeated.folds == ["1", "0"] && repeated.networks.count == 2)
   }
 
   /// A file that answers differently is not left behind.

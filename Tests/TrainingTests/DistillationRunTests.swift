@@ -237,6 +237,9 @@ import Testing
     #expect(try failure { $0.teacherFolders = [root("nowhere")] }?.kind == .missingInput)
     #expect(try failure { $0.teacherCheckpoint = "checkpoint_best.pth" }?.kind == .missingInput)
     #expect(try failure { $0.teacherFolds = ["0", "3"] }?.hint?.contains("0, 1") == true)
+    var repeated = options()
+    repeated.teacherFolds = ["1", "0", "1"]
+    #expect(try prepare(repeated).teachers?.models.map(\.folds) == [["1", "0"]])
     let labels = #"{"background": 0, "a": 1, "c": 2}"#
     try writeTeacher(root("labels"), fold: 0, dataset: TinyTask.dataset(labels))
     #expect(try failure { $0.teacherFolders = [root("labels")] }?.message.contains("labels") == true)
