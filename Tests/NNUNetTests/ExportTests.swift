@@ -94,7 +94,7 @@ import Testing
     #expect(repeated.folds == ["1", "0"] && repeated.networks.count == 2)
   }
 
-  /// A file that answers differently is not left behind.
+  /// A file that answers differently is not left behind, nor is a folder that was made for it.
   @Test func whatDiffersIsNotWritten() throws {
     let folder = try TemporaryFolder()
     let job = try GoldenModel("float_ct").job(in: folder, output: folder("out"))
@@ -104,8 +104,12 @@ import Testing
       engine: Self.engines[0], judge: ReferenceEngine(), patches: PatchSource(model: model).noise(count: 1))
     check.tolerance = -1
     export.check = check
-    #expect(#expect(throws: Failure.self) { try export.run(model, to: folder("onnx"), stem: "m") }?.kind == .engine)
-    #expect(try Path.list(folder("onnx")) == [])
+    let failure = #expect(throws: Failure.self) { try export.run(model, to: folder("new/onnx"), stem: "m") }
+    #expect(failure?.kind == .internalError && failure?.file == folder("new/onnx/m_fold0.onnx"))
+    #expect(!Path.exists(folder("new")))
+    try Path.makeFolder(folder("old"))
+    #expect(throws: Failure.self) { try export.run(model, to: folder("old"), stem: "m") }
+    #expect(try Path.list(folder("old")) == [])
   }
 
   @Test(.enabled(if: InstalledOpenVINO.engine != nil, InstalledOpenVINO.absence))
