@@ -66,7 +66,7 @@ let package = Package(
       "Training",
       uses: [
         "NNUNet", "Reporting", "Evaluation", "Inference", "Engines", "Networks", "Checkpoints", "ImageFormats",
-        "Imaging", "Basics", "CKernels",
+        "Imaging", "Basics", "CKernels", "CSystem",
       ]),
     module(
       "TotalSegmentator",

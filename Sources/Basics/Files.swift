@@ -190,10 +190,19 @@ public enum Path {
     if exists(path) { throw Failure(.cannotWrite, "is a file, not a folder", file: path) }
     let parent = split(path).folder
     let above = parent == path || parent == "." ? [] : try makeFolder(parent)
-    guard mkdir(path, 0o777) == 0 || isFolder(path) else {
-      throw Failure(.cannotWrite, "cannot be created: \(systemMessage())", file: path)
+    if mkdir(path, 0o777) != 0 {
+      // Looking whether another process was faster has an error of its own.
+      let code = errno
+      guard isFolder(path) else {
+        throw Failure(.cannotWrite, "cannot be created: \(systemMessage(code))", file: path)
+      }
     }
     return above + [path]
+  }
+
+  /// Removes those of some folders that are empty, the last one first: what `makeFolder` has made for nothing.
+  public static func removeEmptyFolders(_ made: [String]) {
+    for folder in made.reversed() where rmdir(folder) != 0 { break }
   }
 
   /// Removes a file, or a folder with everything in it, as far as that is possible; links are not followed.

@@ -91,7 +91,7 @@ public final class FolderLock {
     unlink(Path.join(folder, Self.fileName))
     close(descriptor)
     descriptor = -1
-    for folder in made.reversed() where rmdir(folder) != 0 { break }
+    Path.removeEmptyFolders(made)
   }
 
   /// Throws `cannotWrite` when another process has the lock of a folder, which need not exist.

@@ -72,6 +72,10 @@ extension ModePart {
       return path.hasPrefix("/") ? path : Path.join(folder, path)
     }
     self.init(model: try path(node.required("model")), place: place)
+    if ExportedModel.isModelFile(model), let choice = node["folds"] ?? node["checkpoint"] {
+      throw choice.wrong(
+        "chooses among the networks of a model folder; the file \(model) holds one network", hint: "leave it out")
+    }
     description = try node["model_config"].map(path)
     folds = try node["folds"]?.elements().map { try $0.value.int.map(String.init) ?? $0.name() }
     checkpoint = try node["checkpoint"]?.name() ?? Self.standardCheckpoint

@@ -45,11 +45,13 @@ public struct TrainedModel: Sendable {
 
   /// Opens a model folder and the checkpoints of `folds`. Models of nnU-Net v1 are understood too.
   ///
-  /// Configuration, trainer and mirror axes come from the first fold's checkpoint, as in the reference. Throws
-  /// `missingInput` for a missing folder, fold or checkpoint (the hint lists what there is) and `badInput` for files
-  /// that contradict each other; every message names the file.
+  /// Configuration, trainer and mirror axes come from the first fold's checkpoint, as in the reference. A fold that is
+  /// named twice is taken once: its answer must not count twice in the mean. Throws `missingInput` for a missing folder,
+  /// fold or checkpoint (the hint lists what there is) and `badInput` for files that contradict each other; every message
+  /// names the file.
   public static func load(folder: String, folds: [String], checkpoint: String) throws -> TrainedModel {
     if ExportedModel.isModelFile(folder) { return try ExportedModel.load(folder) }
+    let folds = folds.uniqued
     guard Path.isFolder(folder) else {
       throw Failure(
         .missingInput, Path.exists(folder) ? "is not a folder" : "does not exist", file: folder,

@@ -39,5 +39,5 @@ struct FoldsArgument: ParsableArguments {
   @Option(name: .customShort("f"), parsing: .upToNextOption, help: "The folds. (default: 0 1 2 3 4)")
   var folds: [Int] = []
 
-  var chosen: [String] { (folds.isEmpty ? Array(0...4) : folds).map(String.init) }
+  var chosen: [String] { (folds.isEmpty ? Array(0...4) : folds.uniqued).map(String.init) }
 }

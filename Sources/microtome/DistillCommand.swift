@@ -220,6 +220,7 @@ struct DistillArguments: ParsableArguments {
     training.trainer = usesDA5 ? "nnUNetTrainerDA5" : trainer
     training.plans = studentPlans
     training.continues = continues
+    training.continuingOption = "-c_continue"
     training.onlyValidates = onlyValidates
     training.epochs = epochs
     training.batchPool = batchPool

@@ -42,7 +42,7 @@ struct ExportModel: ParsableCommand {
     }
     var export = ModelExport(
       folders: try DatasetFolders(dataset) { Environment[$0] }, models: models,
-      folds: folds.isEmpty ? (0...4).map(String.init) : folds,
+      folds: folds.isEmpty ? (0...4).map(String.init) : folds.uniqued,
       checkpoints: checkpoints.isEmpty ? ["checkpoint_final.pth"] : checkpoints)
     export.toleratesMissing = toleratesMissing
     export.includesPredictions = includesPredictions

@@ -50,5 +50,19 @@ import Testing
     #expect(try Path.makeFolder(folder("a/b")) == [folder("a"), folder("a/b")])
     #expect(try Path.makeFolder(folder("a/b/c")) == [folder("a/b/c")])
     #expect(try Path.makeFolder(folder("a")) == [])
+    Path.removeEmptyFolders([folder("a"), folder("a/b"), folder("a/b/c")])
+    #expect(!Path.exists(folder("a")))
+    try Path.makeFolder(folder("a/b"))
+    try AtomicFile.write([1], to: folder("a/file"))
+    Path.removeEmptyFolders([folder("a"), folder("a/b")])
+    #expect(try Path.list(folder("a")) == ["file"])
+  }
+
+  /// What the system said when the folder could not be made, not what it said about looking for it afterwards.
+  @Test func theReasonIsTheFirstOne() throws {
+    let folder = try TemporaryFolder()
+    #expect(symlink("nowhere", folder("link")) == 0)
+    let failure = #expect(throws: Failure.self) { try Path.makeFolder(folder("link")) }
+    #expect(failure?.kind == .cannotWrite && failure?.message.contains(systemMessage(EEXIST)) == true)
   }
 }

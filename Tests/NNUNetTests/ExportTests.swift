@@ -88,9 +88,13 @@ import Testing
     let mean = try export.run(model, to: folder("one"), stem: "m", isExactName: true)
     #expect(mean.map(\.path) == [folder("one/m.onnx")] && mean[0].difference.map { $0 < 1e-3 } == true)
     #expect(try ExportedModel.load(folder("one/m.onnx")).folds == job.folds)
+    // A fold that is named twice counts once.
+    let repeated = try TrainedModel.load(
+      folder: job.modelFolder, folds: ["1", "0", "1"], checkpoint: job.checkpoint)
+    #expect(repeated.folds == ["1", "0"] && repeated.networks.count == 2)
   }
 
-  /// A file that answers differently is not left behind.
+  /// A file that answers differently is not left behind, nor is a folder that was made for it.
   @Test func whatDiffersIsNotWritten() throws {
     let folder = try TemporaryFolder()
     let job = try GoldenModel("float_ct").job(in: folder, output: folder("out"))
@@ -100,8 +104,12 @@ import Testing
       engine: Self.engines[0], judge: ReferenceEngine(), patches: PatchSource(model: model).noise(count: 1))
     check.tolerance = -1
     export.check = check
-    #expect(#expect(throws: Failure.self) { try export.run(model, to: folder("onnx"), stem: "m") }?.kind == .engine)
-    #expect(try Path.list(folder("onnx")) == [])
+    let failure = #expect(throws: Failure.self) { try export.run(model, to: folder("new/onnx"), stem: "m") }
+    #expect(failure?.kind == .internalError && failure?.file == folder("new/onnx/m_fold0.onnx"))
+    #expect(!Path.exists(folder("new")))
+    try Path.makeFolder(folder("old"))
+    #expect(throws: Failure.self) { try export.run(model, to: folder("old"), stem: "m") }
+    #expect(try Path.list(folder("old")) == [])
   }
 
   @Test(.enabled(if: InstalledOpenVINO.engine != nil, InstalledOpenVINO.absence))
@@ -229,13 +237,66 @@ import Testing
       ])
   }
 
+  /// Files are renamed together with their documents, which go on naming the old one.
+  @Test func ownNamesAndWishesGoBeforeWhatIsNamed() throws {
+    let renamed = Self.json.replacing("models/net.onnx", with: "old.xml")
+    let model = try load(renamed, as: "net.json")
+    #expect(model.configuration.patchSize == [8, 8, 8])
+    Path.removeTree(folder("net.json"))
+    try AtomicFile.write(Array(renamed.utf8), to: folder("chosen.json"))
+    let failure = #expect(throws: Failure.self) { try ExportedModel.load(folder("net.onnx")) }
+    #expect(failure?.kind == .missingInput && failure?.message.contains("chosen.json describes old.xml") == true)
+    let chosen = try ExportedModel.load(folder("net.onnx"), description: folder("chosen.json"))
+    #expect(chosen.configuration.spacing == model.configuration.spacing)
+    try AtomicFile.write(Array(Self.ini.replacing("turbo.trt", with: "old.onnx").utf8), to: folder("chosen.ini"))
+    let settings = try ExportedModel.load(folder("net.onnx"), description: folder("chosen.ini"))
+    #expect(settings.step == 0.25)
+  }
+
+  /// FastnnUNet's settings name an engine of TensorRT, of which nothing else is known.
+  @Test func settingsOfAnEngineAreTheNetworks() throws {
+    #expect(try load(Self.ini, as: "config.ini").configuration.spacing[0] == 2)
+    let own = Self.ini.replacing("turbo.trt", with: "net.ENGINE").replacing("= 2.0,", with: "= 3.0,")
+    #expect(try load(own, as: "second.ini").configuration.spacing[0] == 3)
+    #expect(try ExportedModel.file(describedBy: folder("second.ini")) == folder("net.onnx"))
+    // The other format's document is better than an engine's, and the file's own better still.
+    let foreign = Self.json.replacing("models/net.onnx", with: "net.xml").replacing("[3.0,", with: "[4.0,")
+    Path.removeTree(folder("second.ini"))
+    #expect(try load(foreign, as: "a.json").configuration.spacing[0] == 4)
+    #expect(try load(Self.json, as: "b.json").configuration.spacing[0] == 3)
+    for name in ["a.json", "b.json"] { Path.removeTree(folder(name)) }
+    let failure = #expect(throws: Failure.self) {
+      try load(Self.ini.replacing("turbo.trt", with: "slow.plan"), as: "other.ini")
+    }
+    #expect(failure?.kind == .missingInput && failure?.hint == "name the right one with --model-config")
+    for words in ["several", "config.ini describes turbo.trt", "other.ini describes slow.plan"] {
+      #expect(failure?.message.contains(words) == true)
+    }
+  }
+
+  /// What lies beside a network and is not taken, why, and what kind of failure that is.
+  @Test(arguments: [
+    ("turbo.trt", "other.onnx", "config.ini describes other.onnx", Failure.Kind.missingInput),
+    ("file_name = turbo.trt", "", "does not say in \"file_name\"", .missingInput),
+    ("step_size = 0.25", "step_size 0.25", "config.ini cannot be read: line", .missingInput),
+    ("mean = 418.67", "mean = many", "\"mean\" is many", .badInput),
+    ("depth = 8", "depth = 4", "but depth, height and width are", .badInput),
+  ]) func saysWhyADocumentIsNotTaken(old: String, new: String, words: String, kind: Failure.Kind) throws {
+    // What has nothing to do with networks is not spoken of.
+    try AtomicFile.write(Array("{}".utf8), to: folder("dataset.json"))
+    let failure = #expect(throws: Failure.self) { try load(Self.ini.replacing(old, with: new), as: "config.ini") }
+    #expect(failure?.kind == kind && failure?.message.contains(words) == true, "\(failure?.description ?? "")")
+    #expect(failure?.file == folder(kind == .badInput ? "config.ini" : "net.onnx"))
+    #expect(failure?.message.contains("dataset.json") == false)
+  }
+
   /// What is wrong and the words that tell.
   @Test(arguments: [
     ("[8, 8, 8], \"target_spacing\": [3.0, 0.78, 0.78]", "[8, 8], \"target_spacing\": [0.78, 0.78]", "spatial axes"),
     ("\"patch_size\": [8, 8, 8]", "\"patch_size\": [16, 8, 8]", "16"), ("[3.0, 0.78, 0.78]", "[3.0]", "spacing"),
     ("\"std\"", "\"deviation\"", "intensity_properties"), ("{\"patch", "{\"num_class\": 61, \"patch", "61"),
     ("{\"patch", "{\"labels\": {\"background\": 0, \"a\": 1}, \"patch", "class(es)"),
-    ("{\"patch", "{\"input_channels\": 2, \"patch", "channel(s)"), ("models/net.onnx", "other.onnx", "other.onnx"),
+    ("{\"patch", "{\"input_channels\": 2, \"patch", "channel(s)"),
     ("{\"patch", "{\"orientation\": \"LPS\", \"patch", "LPS"), ("{\"patch", "{\"step_size\": 0, \"patch", "step_size"),
     ("{\"patch", "{\"input_name\": \"image\", \"patch", "image"),
     ("{\"patch", "{\"mirroring_axes\": [3], \"patch", "mirror"),

@@ -5,6 +5,7 @@ import ImageFormats
 import Imaging
 import NNUNet
 import Networks
+import Synchronization
 import TestSupport
 import Testing
 
@@ -117,6 +118,18 @@ import Testing
     #expect(student.networks[0].graph.parameterCount == report.student.parameters)
   }
 
+  /// The table has the mean of the cases, the budget is of a typical one; nobody may take them for the same.
+  @Test func operationsOfABudgetAreThoseOfATypicalCase() throws {
+    let figures = DistillationReport.Figures(
+      dice: [0.5], meanDice: 0.5, parameters: 1, gigaflopPerPatch: 1, gigaflopPerCase: 4, secondsPerCase: 1)
+    var report = DistillationReport(labels: ["a"], cases: 2, student: figures)
+    (report.budget, report.budgetSpent) = (DistillationBudget(5, .operations), 3)
+    #expect(report.lines.last?.hasSuffix(" GFLOP/case, expected of a typical case") == true)
+    #expect(report.json["budget"]?["of"]?.string?.contains("typical") == true)
+    report.budget = DistillationBudget(5, .seconds)
+    #expect(report.lines.last?.hasSuffix("s/case") == true && report.json["budget"]?["of"] == nil)
+  }
+
   /// What FastnnUNet's exporters ask a checkpoint for, and that nothing is narrowed twice by it.
   @Test func checkpointsSayHowStudentsWereMade() throws {
     var options = options()
@@ -204,7 +217,7 @@ import Testing
 
   @Test func otherParametersNeverOverwrite() throws {
     try run(options())
-    let before = try Path.read(model() + "/fold_0/checkpoint_final.pth")
+    var before = try Path.read(model() + "/fold_0/checkpoint_final.pth")
     #expect(try failure { $0.alpha = 0.5 }?.message.contains("alpha 0.3, not 0.5") == true)
     #expect(try failure { $0.temperature = 1 }?.hint?.contains("--suffix") == true)
     #expect(try failure { $0.teacherFolds = ["1"] }?.kind == .usage)
@@ -219,6 +232,20 @@ import Testing
     other.training.fold = "1"
     other.alpha = 0.5
     _ = try prepare(other)
+    #expect(try Path.read(model() + "/fold_0/checkpoint_final.pth") == before)
+    // The same parameters do, after a warning in the words of the command.
+    other = options()
+    (other.judgesTeachers, other.training.continuingOption) = (false, "-c_continue")
+    let warnings = Mutex([String]())
+    var repeated = try prepare(other)
+    _ = try repeated.run(
+      trainingEngine: { ReferenceEngine() }, inferenceEngine: { ReferenceEngine() },
+      report: { event in
+        guard case .warning(let text) = event else { return }
+        warnings.withLock { $0.append(text) }
+      })
+    #expect(warnings.withLock(\.self).contains { $0.contains("; -c_continue would go on with it") })
+    before = try Path.read(model() + "/fold_0/checkpoint_final.pth")
     other = options()
     other.suffix = "hot"
     other.temperature = 9
@@ -237,6 +264,9 @@ import Testing
     #expect(try failure { $0.teacherFolders = [root("nowhere")] }?.kind == .missingInput)
     #expect(try failure { $0.teacherCheckpoint = "checkpoint_best.pth" }?.kind == .missingInput)
     #expect(try failure { $0.teacherFolds = ["0", "3"] }?.hint?.contains("0, 1") == true)
+    var repeated = options()
+    repeated.teacherFolds = ["1", "0", "1"]
+    #expect(try prepare(repeated).teachers?.models.map(\.folds) == [["1", "0"]])
     let labels = #"{"background": 0, "a": 1, "c": 2}"#
     try writeTeacher(root("labels"), fold: 0, dataset: TinyTask.dataset(labels))
     #expect(try failure { $0.teacherFolders = [root("labels")] }?.message.contains("labels") == true)

@@ -119,7 +119,7 @@ import Testing
     for more in [[], ["--no-check"]] {
       let run = try export(["-o", place.folder("trt"), "-f", "0", "--format", "tensorrt"] + more)
       #expect(run.status == 69 && run.complaints("TENSORRT", "onnxruntime-gpu") == 1, "\(run.errors)")
-      #expect(try Path.list(place.folder("trt")) == [])
+      #expect(!Path.exists(place.folder("trt")))
     }
     let path = place.folder("elsewhere.onnx")
     #expect(try export(["-o", path, "-f", "0", "--no-check"]).status == 0)
@@ -127,6 +127,15 @@ import Testing
     place.model = path
     let run = try place.predict(["--engine", "onnxruntime"])
     #expect(run.status == 69 && run.complaints("prepared for TensorRT", "elsewhere.onnx") == 1, "\(run.errors)")
+  }
+
+  /// It says nothing about engines, and leaves nothing; folds that are named twice are one.
+  @Test(.enabled(if: InstalledOnnxRuntime.engine != nil, InstalledOnnxRuntime.absence))
+  func differenceIsADefect() throws {
+    let path = place.folder("new/net.onnx")
+    let run = try export(["-o", path, "-f", "0", "0", "--tolerance=-1"])
+    #expect(run.status == 70 && run.complaints(path, "answers differently") == 1, "\(run.errors)")
+    #expect(!Path.exists(place.folder("new")))
   }
 
   /// Without any engine the user is told how to get one, or how to do without.

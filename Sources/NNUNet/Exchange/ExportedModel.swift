@@ -39,7 +39,7 @@ public enum ExportedModel {
   }
 
   /// The file that a document describes: the one it names, in the folder it names or beside the document, or the one
-  /// beside it with the document's own name.
+  /// beside it with the document's own name, or with the name it gives to a file in another format.
   ///
   /// Throws `missingInput` when there is none, and `badInput` when the document cannot be read.
   public static func file(describedBy path: String) throws -> String {
@@ -47,7 +47,9 @@ public enum ExportedModel {
     let stem = name.hasSuffix(".ini") ? name.dropLast(4) : name.dropLast(5)
     let named = try ModelDescription.read(path).json["model_path"]?.string
     let candidates = [named, named.map { Path.join(folder, $0) }, named.map { Path.join(folder, Path.split($0).name) }]
-    let all = candidates.compactMap(\.self) + endings.map { Path.join(folder, stem + $0) }
+    let names = [String(stem), ModelDescription.networkName(in: path)].compactMap(\.self)
+    let beside = names.flatMap { name in endings.map { Path.join(folder, name + $0) } }
+    let all = candidates.compactMap(\.self) + beside
     guard let found = all.first(where: { isModelFile($0) && Path.isFile($0) }) else {
       throw Failure(
         .missingInput, "there is no network beside this description", file: path,

@@ -21,37 +21,12 @@ struct ModelDescription {
     }
   }
 
-  /// The document that describes a model: `<name>.json`, `<name>.ini`, or the only one in the folder that names the file.
-  static func path(beside model: String) throws -> String {
-    let (folder, name) = Path.split(model)
-    let stem = stem(of: name)
-    for candidate in [".json", ".ini"].map({ Path.join(folder, stem + $0) }) where Path.isFile(candidate) {
-      return candidate
-    }
-    let others = ((try? Path.list(folder)) ?? []).filter { $0.hasSuffix(".json") || $0.hasSuffix(".ini") }
-      .map { Path.join(folder, $0) }.filter { path in (try? read(path))?.modelName == name }
-    guard let found = others.first, others.count == 1 else {
-      throw Failure(
-        .missingInput, "does not say how images are prepared for it, and nothing beside it does", file: model,
-        hint: "put \(stem).json (patch_size, target_spacing, intensity_properties) or \(stem).ini beside it, or name "
-          + "the document with --model-config")
-    }
-    return found
-  }
+  /// The file that the document says it is of.
+  var modelName: String? { json["model_path"]?.string.map { Path.split($0).name } }
 
-  /// The name of a file without what tells its format: a network that lies there as ONNX and for OpenVINO is one network.
-  private static func stem(of name: String) -> String {
-    ExportedModel.endings.first(where: name.hasSuffix).map { String(name.dropLast($0.count)) } ?? name
-  }
-
-  private var modelName: String? { json["model_path"]?.string.map { Path.split($0).name } }
-
-  /// The model that the document and the file together describe.
+  /// The model that the document and the file together describe. Which file the document names makes no difference here:
+  /// it was chosen by the user or by its own name, which both survive renaming, or because it names this one.
   func model(_ file: any NetworkFile, _ input: NetworkPort, _ output: NetworkPort) throws -> TrainedModel {
-    let name = Path.split(file.path).name
-    if let modelName, Self.stem(of: modelName) != Self.stem(of: name) {
-      throw Failure(.badInput, "describes \(modelName), not \(name)", hint: "name the right one with --model-config")
-    }
     // Outputs of OpenVINO's files have names of their own, and no program asks for them.
     for (key, port) in [("input_name", input), ("output_name", output)] where file is ONNXFile {
       guard let wanted = json[key]?.string, wanted != port.name else { continue }

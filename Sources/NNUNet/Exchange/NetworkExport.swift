@@ -72,26 +72,40 @@ public struct NetworkExport: Sendable {
 
   /// Exports `model` into `folder`, as `<stem>_fold<f>` for each fold, or `<stem>` alone where all is in one file.
   ///
-  /// Files appear only after they have passed the check, and whole. Throws `usage` for options that do not go together,
-  /// `badInput` when a network cannot be written as asked, `engine` when the check fails or cannot be made, `cannotWrite`.
+  /// Files appear only after they have passed the check, and whole; a folder that was made for them goes again when there
+  /// are none. Throws `usage` for options that do not go together, `badInput` when a network cannot be written as asked or
+  /// loses too much by it, `internalError` when the file answers differently, `engine` when the check cannot be made,
+  /// `cannotWrite`.
   public func run(_ model: TrainedModel, to folder: String, stem: String, isExactName: Bool = false) throws -> [Result]
   {
     try validate(model)
-    try Path.makeFolder(folder)
-    let scratch = try ScratchFolder(in: folder)
     let groups = averagesFolds ? [Array(model.networks.indices)] : model.networks.indices.map { [$0] }
     guard groups.count == 1 || !isExactName else {
       throw Failure(
         .usage, "\(groups.count) folds do not fit into one file",
         hint: "give a folder with -o, choose one fold with -f, or take their mean with --average")
     }
+    let made = try Path.makeFolder(folder)
+    do {
+      return try write(model, groups, to: folder, stem: stem, isExactName: isExactName)
+    } catch {
+      Path.removeEmptyFolders(made)
+      throw error
+    }
+  }
+
+  /// Writes a file for each group of networks.
+  private func write(
+    _ model: TrainedModel, _ groups: [[Int]], to folder: String, stem: String, isExactName: Bool
+  ) throws -> [Result] {
+    let scratch = try ScratchFolder(in: folder)
     return try groups.map { group in
       try Interruption.check()
       var part = model
       part.select(group)
       let suffix = isExactName ? "" : averagesFolds ? "_mean" : "_fold\(part.folds.joined(separator: "+"))"
       let name = stem + suffix
-      var result = try write(part, name: name, scratch: scratch.path)
+      var result = try write(part, name: name, folder: folder, scratch: scratch.path)
       let files = try Path.list(scratch.path).filter { $0.hasPrefix(name + ".") }
       // The network itself goes last: where it is, the rest is too.
       let main = Path.split(result.path).name
@@ -135,7 +149,8 @@ public struct NetworkExport: Sendable {
 
   // MARK: Writing
 
-  private func write(_ model: TrainedModel, name: String, scratch: String) throws -> Result {
+  /// - Parameter folder: where the file will be, for complaints.
+  private func write(_ model: TrainedModel, name: String, folder: String, scratch: String) throws -> Result {
     var record = ExportRecord(model: model, precision: calibration == nil ? "fp32" : "int8")
     let file = name + (format == .openvino ? ".xml" : ".onnx")
     let path = Path.join(scratch, file)
@@ -170,7 +185,7 @@ public struct NetworkExport: Sendable {
     if let check {
       let (difference, agreement) = try compare(path, model, check)
       (result.difference, result.agreement) = (difference, agreement)
-      try judge(result, check)
+      try judge(result, check, of: Path.join(folder, file))
       more.append(
         (
           "check",
@@ -230,21 +245,22 @@ public struct NetworkExport: Sendable {
 
   // MARK: Checking
 
-  private func judge(_ result: Result, _ check: Check) throws {
+  /// - Parameter path: what the file would be called.
+  private func judge(_ result: Result, _ check: Check, of path: String) throws {
     let difference = result.difference ?? .infinity
     if result.isExact, !(difference <= check.tolerance) {
       throw Failure(
-        .engine,
+        .internalError,
         "the exported network answers differently in \(check.engine.name) than the model in \(check.judge.name): by "
           + "\(difference) of the largest logit, where \(check.tolerance) is allowed",
-        file: Path.split(result.path).name, hint: "nothing was written; --no-check writes it all the same")
+        file: path, hint: "it is not written; --no-check writes it all the same")
     }
     let agreement = difference.isFinite ? result.agreement : 0
     if !result.isExact, let agreement, !(agreement >= check.agreement) {
       throw Failure(
         .badInput,
         "in \(calibration == nil ? "half precision" : "eight bits") the network finds other things than before: their "
-          + "Dice is \(agreement), where \(check.agreement) is asked for", file: Path.split(result.path).name,
+          + "Dice is \(agreement), where \(check.agreement) is asked for", file: path,
         hint: calibration == nil
           ? "use --precision fp32" : "calibrate with more typical images, or with --calibration-rule extremes")
     }

@@ -27,6 +27,9 @@ struct SettingsFile {
     }
   }
 
+  /// The file that is configured; nil where none is named.
+  var modelFile: String? { sections["model"]?["file_name"].flatMap { $0.isEmpty ? nil : $0 } }
+
   /// What FastnnUNet's engine is configured with, under the names of `ModelDescription`.
   ///
   /// Throws `badInput` naming the key that is missing, malformed or at odds with another.
@@ -59,7 +62,7 @@ struct SettingsFile {
     if let count = try integers("model", "num_class")?.first { json["num_class"] = .int(count) }
     for key in ["input_name", "output_name"] { json[key] = sections["model"]?[key].map(JSON.string) }
     // The engine file of another program may stand there; only the name of an ONNX file says what is described.
-    if let name = sections["model"]?["file_name"], name.hasSuffix(".onnx") { json["model_path"] = .string(name) }
+    if let name = modelFile, name.hasSuffix(".onnx") { json["model_path"] = .string(name) }
     for key in ["use_mirroring", "use_gaussian"] {
       guard let text = sections["inference"]?[key]?.lowercased() else { continue }
       guard ["true", "false", "1", "0"].contains(text) else {

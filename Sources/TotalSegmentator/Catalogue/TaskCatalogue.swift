@@ -121,11 +121,3 @@ extension SegmentationTask {
     return names
   }
 }
-
-extension Array where Element: Hashable {
-  /// The elements in order, each once.
-  var uniqued: [Element] {
-    var seen = Set<Element>()
-    return filter { seen.insert($0).inserted }
-  }
-}

@@ -10,7 +10,7 @@ public struct DistillationReport: Sendable, Equatable {
     public var meanDice: Double
     /// Of all networks that answer together.
     public var parameters: Int
-    /// Floating-point operations of one patch, and of a case with all its patches and mirrorings, by 1e9.
+    /// Floating-point operations of one patch, and on average of a case with all its patches and mirrorings, by 1e9.
     public var gigaflopPerPatch: Double
     public var gigaflopPerCase: Double
     /// From the first tile to the labels, on average.
@@ -27,7 +27,7 @@ public struct DistillationReport: Sendable, Equatable {
   /// What has to be known to read the figures, as sentences.
   public var remarks: [String] = []
   public var budget: DistillationBudget?
-  /// What the student costs in the budget's unit.
+  /// What the student costs in the budget's unit: seconds of these cases on average, operations of a typical one.
   public var budgetSpent: Double?
   public var smallestDice: Double?
 
@@ -36,6 +36,9 @@ public struct DistillationReport: Sendable, Equatable {
     guard let budget, let budgetSpent else { return nil }
     return budgetSpent <= budget.limit
   }
+
+  /// What is counted where it is not what the table counts: there it is the mean of these cases.
+  private var basis: String? { budget?.quantity == .operations ? "expected of a typical case" : nil }
 
   /// Nil when no Dice was demanded.
   public var meetsDice: Bool? { smallestDice.map { student.meanDice >= $0 } }
@@ -62,10 +65,12 @@ public struct DistillationReport: Sendable, Equatable {
     var object: JSONObject = ["cases": .int(cases), "student": figures(student)]
     object["teacher"] = teachers.map(figures) ?? .null
     if let budget, let budgetSpent, let meetsBudget {
-      object["budget"] = .object([
+      var verdict: JSONObject = [
         "unit": .string(budget.quantity.rawValue), "limit": .double(budget.limit), "spent": .double(budgetSpent),
         "met": .bool(meetsBudget),
-      ])
+      ]
+      verdict["of"] = basis.map(JSON.string)
+      object["budget"] = .object(verdict)
     }
     if let smallestDice, let meetsDice {
       object["dice_floor"] = .object([
@@ -104,7 +109,7 @@ public struct DistillationReport: Sendable, Equatable {
     if let budget, let budgetSpent, let meetsBudget {
       lines.append(
         "budget of \(budget): \(meetsBudget ? "met" : "MISSED"), the student takes \(budgetSpent.brief) "
-          + budget.quantity.rawValue)
+          + budget.quantity.rawValue + (basis.map { ", \($0)" } ?? ""))
     }
     if let smallestDice, let meetsDice {
       lines.append(

@@ -1,4 +1,5 @@
 import Basics
+import CSystem
 
 #if canImport(Glibc)
   import Glibc
@@ -10,22 +11,38 @@ import Basics
 /// on Linux.
 struct MemoryMeter {
   private let before: Int?
+  /// The highest value of earlier work, where the kernel does not forget it.
+  private let highestBefore: Int?
 
   init() {
-    #if canImport(Glibc)
-      // Writing 5 forgets the highest value so far.
-      if let file = fopen("/proc/self/clear_refs", "w") {
-        fputs("5", file)
-        fclose(file)
-      }
-    #endif
-    before = Self.kilobytes("VmRSS:")
+    // Training leaves the heap full of freed pages. What is measured would take those, and seem to need no memory at all.
+    mt_return_free_memory()
+    Self.forgetHighest()
+    let before = Self.kilobytes("VmRSS:")
+    let highest = Self.kilobytes("VmHWM:")
+    self.before = before
+    // The kernel's counters of many processors are added up only now and then, so both need not be exactly equal.
+    let isForgotten = (highest ?? 0) <= (before ?? 0) + Self.slack
+    highestBefore = isForgotten ? nil : highest
   }
 
-  /// Bytes at the worst moment since.
+  /// Bytes at the worst moment since; nil also where earlier work hides it.
   var peak: Int? {
-    guard let before, let highest = Self.kilobytes("VmHWM:") else { return nil }
+    guard let before, let highest = Self.kilobytes("VmHWM:"), highest > highestBefore ?? -1 else { return nil }
     return max(0, highest - before) << 10
+  }
+
+  /// Kilobytes.
+  private static let slack = 16 << 10
+
+  /// Writing 5 makes the kernel count the highest value from here. Some sandboxes do not let one.
+  private static func forgetHighest() {
+    #if canImport(Glibc)
+      let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { return }
+      _ = write(descriptor, "5", 1)
+      close(descriptor)
+    #endif
   }
 
   private static func kilobytes(_ key: String) -> Int? {

@@ -34,7 +34,7 @@ public struct Teachers: Sendable {
         try compareFolds(model, checkpoint)
         try compare(model, with: task)
       }
-      for fold in folds {
+      for fold in model.folds {
         let file = try MappedFile(path: Path.join(Path.join(folder, "fold_\(fold)"), checkpoint))
         fingerprint.add(file.bytes)
       }

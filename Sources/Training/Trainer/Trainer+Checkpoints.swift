@@ -35,7 +35,7 @@ extension Trainer {
       try checkpoint().write(to: Path.join(folder, name), graph: task.graph, origin: origin, rate: rate)
     } catch var failure as Failure where failure.kind == .cannotWrite {
       log.write("\(failure)")
-      failure.hint = "make room; \(survivors); --c goes on from there"
+      failure.hint = "make room; \(survivors); \(continuingOption) goes on from there"
       throw failure
     }
   }
@@ -76,12 +76,12 @@ extension Trainer {
       // Whoever stops so soon may have meant to continue the training that is already there.
       throw Failure(
         .interrupted, "stopped by the user", file: folder,
-        hint: "the checkpoints of the earlier training are untouched; --c goes on with it")
+        hint: "the checkpoints of the earlier training are untouched; \(continuingOption) goes on with it")
     }
     try save(as: CheckpointName.latest, rate: rate)
     unlink(Path.join(folder, CheckpointName.final))
     throw Failure(
       .interrupted, "stopped by the user", file: Path.join(folder, CheckpointName.latest),
-      hint: "--c goes on exactly where this training stopped")
+      hint: "\(continuingOption) goes on exactly where this training stopped")
   }
 }

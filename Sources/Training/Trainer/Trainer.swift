@@ -29,6 +29,8 @@ public final class Trainer {
   var arguments: JSONObject = [:]
   /// See `BatchOrder.pool`.
   var pool: Int?
+  /// See `TrainingOptions.continuingOption`.
+  var continuingOption = "--c"
   /// For tests: as if the processor were a device with a memory of its own.
   var finishesOnDevice = false
   /// Of training in half precision.

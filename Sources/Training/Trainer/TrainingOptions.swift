@@ -13,6 +13,8 @@ public struct TrainingOptions: Sendable {
   public var pretrainedWeights: String?
   /// Go on with an earlier training.
   public var continues = false
+  /// What the command that trains calls the option for that, for advice.
+  public var continuingOption = "--c"
   /// Only repeat the final validation.
   public var onlyValidates = false
   /// Validate with the best checkpoint instead of the last.

@@ -39,7 +39,10 @@ extension TrainingRun {
   func warnOfEarlierTraining(_ report: (TrainingEvent) -> Void) {
     let names = [CheckpointName.final, CheckpointName.latest].filter { Path.isFile(checkpointPath($0)) }
     guard let name = names.first, !options.disablesCheckpoints else { return }
-    report(.warning("\(checkpointPath(name)) is of an earlier training, which is replaced; --c would go on with it"))
+    report(
+      .warning(
+        "\(checkpointPath(name)) is of an earlier training, which is replaced; \(options.continuingOption) would go on "
+          + "with it"))
   }
 }
 

@@ -43,11 +43,13 @@ public struct TrainingRun: Sendable {
     changing change: (Plans) throws -> Plans
   ) throws {
     guard !(options.continues && options.onlyValidates) else {
-      throw Failure(.usage, "--c and --val cannot be used together", hint: "--val only repeats the final validation")
+      throw Failure(
+        .usage, "\(options.continuingOption) and --val cannot be used together",
+        hint: "--val only repeats the final validation")
     }
     guard !(options.continues && options.pretrainedWeights != nil) else {
       throw Failure(
-        .usage, "--c and -pretrained_weights cannot be used together",
+        .usage, "\(options.continuingOption) and -pretrained_weights cannot be used together",
         hint: "a continued training already has its weights")
     }
     guard !(options.validatesBest && options.disablesCheckpoints && !options.onlyValidates) else {
@@ -136,7 +138,7 @@ public struct TrainingRun: Sendable {
       guard Path.isFile(checkpointPath(CheckpointName.final)) else {
         throw Failure(
           .missingInput, "there is no finished training to validate", file: checkpointPath(CheckpointName.final),
-          hint: "leave out --val to train, or use --c to finish a training that was interrupted")
+          hint: "leave out --val to train, or finish a training that was interrupted with \(options.continuingOption)")
       }
     } else {
       try train(try trainingEngine(), report)
@@ -212,6 +214,7 @@ public struct TrainingRun: Sendable {
     trainer.guidance = guidance.value
     trainer.arguments = arguments
     trainer.pool = options.batchPool
+    trainer.continuingOption = options.continuingOption
     try announce(engine, network, trainer, length, seed: seed, report)
     repeat {
       // With rotation, so many epochs belong to one fold's cases.
