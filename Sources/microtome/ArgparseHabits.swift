@@ -150,7 +150,7 @@ struct ArgparseHabits {
   }
 
   /// Words behind one dash that have an h in them, of commands whose options are not listed here.
-  private static let withLetterH = ["-chk", "-channel_idx", "-ho", "-help"]
+  private static let withLetterH = ["-chk", "-channel_idx", "-pretrained_weights", "-ho", "-help"]
 
   /// The first argument that the parser would take for a request for help although it is none: a word behind one dash, of
   /// which it would take each letter for an option, -h among them.
