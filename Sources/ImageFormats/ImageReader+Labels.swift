@@ -20,7 +20,7 @@ extension ImageReader {
     var (spacing, warnings) = (file.spacing, [String]())
     var geometry = file.geometry
     if self == .tiff3D {
-      let (found, warning) = try TIFFSpacing.read(forLabels: path)
+      let (found, warning) = try TIFFSpacing.read(path, areLabels: true)
       spacing = found
       geometry = .tiff(spacing: found)
       warnings = warning.map { [$0] } ?? []

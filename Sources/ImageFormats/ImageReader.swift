@@ -56,8 +56,7 @@ public enum ImageReader: String, Sendable, CaseIterable {
     switch self {
     case .simpleITK, .nibabel, .naturalImage2D: break
     case .tiff3D:
-      let path = first.image.path
-      let (spacing, warning) = try areLabels ? TIFFSpacing.read(forLabels: path) : TIFFSpacing.read(forImage: path)
+      let (spacing, warning) = try TIFFSpacing.read(first.image.path, areLabels: areLabels)
       image.spacing = spacing
       image.geometry = .tiff(spacing: spacing)
       if let warning { image.warnings.append(warning) }

@@ -3,20 +3,10 @@ import Imaging
 
 /// The JSON file beside a TIFF stack that holds its spacing.
 enum TIFFSpacing {
-  /// The spacing (Z, Y, X) for the image `case_0000.tif`, from `case.json`; ones and a warning when that is absent.
-  static func read(forImage path: String) throws -> (Vector3D, warning: String?) {
-    try read(dropping: 5, path)
-  }
-
-  /// The spacing for the segmentation `case.tif`.
-  static func read(forLabels path: String) throws -> (Vector3D, warning: String?) {
-    try read(dropping: 0, path)
-  }
-
-  static func sideFile(forLabels path: String) -> String { stem(path) + ".json" }
-
-  private static func read(dropping suffix: Int, _ path: String) throws -> (Vector3D, warning: String?) {
-    let side = String(stem(path).dropLast(suffix)) + ".json"
+  /// The spacing (Z, Y, X) from `case.json`, for the image `case_0000.tif` or the segmentation `case.tif`; ones and a
+  /// warning when that is absent.
+  static func read(_ path: String, areLabels: Bool) throws -> (Vector3D, warning: String?) {
+    let side = areLabels ? sideFile(forLabels: path) : String(stem(path).dropLast("_0000".count)) + ".json"
     guard Path.isFile(side) else {
       return (Vector3D(1, 1, 1), "\(path) has no spacing file \(side); spacing 1, 1, 1 is assumed")
     }
@@ -25,6 +15,8 @@ enum TIFFSpacing {
     else { throw Failure(.badInput, "needs three positive numbers under \"spacing\"", file: side) }
     return (Vector3D(spacing[0], spacing[1], spacing[2]), nil)
   }
+
+  static func sideFile(forLabels path: String) -> String { stem(path) + ".json" }
 
   /// The path without its ending.
   private static func stem(_ path: String) -> String {

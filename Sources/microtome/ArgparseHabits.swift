@@ -149,18 +149,11 @@ struct ArgparseHabits {
     return String(argument.prefix(2))
   }
 
-  /// Words behind one dash that have an h in them, of commands whose options are not listed here.
-  private static let withLetterH = ["-chk", "-channel_idx", "-pretrained_weights", "-ho", "-help"]
-
-  /// The first argument that the parser would take for a request for help although it is none: a word behind one dash, of
-  /// which it would take each letter for an option, -h among them.
-  func mistakenForHelp(_ arguments: [String]) -> String? {
-    let listed = longOptions.filter { !$0.hasPrefix("--") }
-    let known = listed.isEmpty ? Self.withLetterH : listed
-    return arguments.prefix { $0 != "--" }.first { argument in
-      let name = argument.prefix { $0 != "=" }
-      return name.count > 2 && Self.isLetterOption(name) && name.contains("h") && !name.contains("/")
-        && !name.contains(".") && !known.contains(String(name))
-    }
+  /// The argument that has made the parser show its help although nobody asks for it: a word behind one dash that is no
+  /// option, of which it takes each letter for one, -h among them.
+  static func mistakenForHelp(_ arguments: [String]) -> String? {
+    let questions: Set = ["-h", "--help", "-help", "help"]
+    guard !arguments.contains(where: questions.contains) else { return nil }
+    return arguments.first { isLetterOption($0) && $0.contains("h") }
   }
 }

@@ -40,12 +40,7 @@ struct Microtome: ParsableCommand {
       leave(failure.kind.rawValue)
     }
     let given = Array(CommandLine.arguments.dropFirst())
-    let habits = ArgparseHabits.of(name, given)
-    let arguments = habits.complete(given)
-    if let word = habits.mistakenForHelp(arguments) {
-      Console.error("error: unknown option \(word) (--help lists the options)")
-      leave(64)
-    }
+    let arguments = ArgparseHabits.of(name, given).complete(given)
     switch name {
     case "nnUNetv2_predict": run(PredictDataset.self, arguments)
     case "nnUNetv2_predict_from_modelfolder": run(PredictModelFolder.self, arguments)
@@ -94,6 +89,10 @@ struct Microtome: ParsableCommand {
       Console.error("error: \(failure)")
       leave(failure.kind.rawValue)
     } catch {
+      if command.exitCode(for: error).isSuccess, let word = ArgparseHabits.mistakenForHelp(arguments) {
+        Console.error("error: unknown option \(word) (--help lists the options)")
+        leave(Failure.Kind.usage.rawValue)
+      }
       command.exit(withError: error)
     }
   }

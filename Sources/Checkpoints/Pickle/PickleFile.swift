@@ -1,11 +1,5 @@
 import Basics
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// Reads stand-alone pickle files, such as nnU-Net's `postprocessing.pkl`, `<case>.pkl` and v1 `plans.pkl`.
 public enum PickleFile {
   /// Pickles beyond this size are refused: what Microtome reads has a few megabytes at most.
@@ -21,9 +15,7 @@ public enum PickleFile {
       return try withExtendedLifetime(file) {
         let value = try value(of: file.bytes, leavingIn: mapsArrays ? file : nil)
         // Reading has touched pages all over the file, of which few may be needed again.
-        if mapsArrays, let start = file.bytes.baseAddress {
-          madvise(UnsafeMutableRawPointer(mutating: start), file.bytes.count, MADV_DONTNEED)
-        }
+        if mapsArrays { file.releasePages() }
         return value
       }
     }

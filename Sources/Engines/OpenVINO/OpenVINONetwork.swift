@@ -3,12 +3,6 @@ import COpenVINO
 import CSystem
 import Networks
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// A network that OpenVINO has prepared for one device and one shape.
 final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
   let inputShape: [Int]
@@ -82,10 +76,8 @@ final class OpenVINONetwork: CompiledNetwork, @unchecked Sendable {
       mt_openvino_import(
         library.functions, core.handle, content.baseAddress?.assumingMemoryBound(to: CChar.self), content.count,
         plan.device, &compiled), "take up the stored network")
-    // OpenVINO has its own, reordered copy of the weights by now. What it still needs comes back from the file.
-    if let base = stored.bytes.baseAddress {
-      madvise(UnsafeMutableRawPointer(mutating: base), stored.bytes.count, MADV_DONTNEED)
-    }
+    // OpenVINO has its own, reordered copy of the weights by now.
+    stored.releasePages()
     try self.init(compiled, core: core, memory: stored, plan: plan)
   }
 

@@ -4,7 +4,6 @@ import CTorch
 /// changed before something the device computed afterwards has been waited for.
 public final class PinnedMemory: @unchecked Sendable {
   public let base: UnsafeMutableRawPointer
-  public let byteCount: Int
   private let tensor: TorchTensor
 
   /// Nil where there is no such memory, or no more of it.
@@ -15,7 +14,6 @@ public final class PinnedMemory: @unchecked Sendable {
       let tensor = try? TorchTensor(handle, library: library), let values = try? tensor.values
     else { return nil }
     base = UnsafeMutableRawPointer(values)
-    self.byteCount = count * 4
     self.tensor = tensor
   }
 }

@@ -111,10 +111,11 @@ private struct CaseFindings: Sendable {
         file, "the case has \(image.voxels.channels) channel(s), dataset.json names \(channels)",
         "channels are files named CASE_0000, CASE_0001, ...")
     }
-    // A file may hold several channels.
-    let perFile = max(1, image.voxels.channels / training.images.count) * image.voxels.shape.count
-    for (index, path) in training.images.enumerated() {
-      let empty = Self.countNaN(image.voxels.elements, from: index * perFile, count: perFile)
+    // Which file a channel is of is known where every file holds one.
+    let files = image.voxels.channels == training.images.count ? training.images : [file]
+    let size = image.voxels.elements.count / files.count
+    for (index, path) in files.enumerated() {
+      let empty = Self.countNaN(image.voxels.elements[(index * size)..<((index + 1) * size)])
       if empty > 0 { complain(path, "\(empty) voxels are NaN", "replace them, for example by 0") }
     }
     if label.voxels.channels != 1 {
@@ -141,7 +142,7 @@ private struct CaseFindings: Sendable {
   }
 
   private mutating func checkLabels(_ volume: Volume<Float>, _ file: String, _ allowed: Set<Int>) {
-    let empty = Self.countNaN(volume.elements, from: 0, count: volume.elements.count)
+    let empty = Self.countNaN(volume.elements[...])
     if empty > 0 { complain(file, "\(empty) voxels are NaN", nil) }
     let expected = Set(allowed.map(Float.init))
     var strange = Set<Float>()
@@ -160,10 +161,8 @@ private struct CaseFindings: Sendable {
       "expected are \(allowed.sorted().map(String.init).joined(separator: ", "))")
   }
 
-  private static func countNaN(_ values: [Float], from start: Int, count: Int) -> Int {
-    values.withUnsafeBufferPointer { values in
-      values.dropFirst(start).prefix(count).reduce(into: 0) { count, value in count &+= value.isNaN ? 1 : 0 }
-    }
+  private static func countNaN(_ values: ArraySlice<Float>) -> Int {
+    values.withUnsafeBufferPointer { $0.reduce(into: 0) { count, value in count &+= value.isNaN ? 1 : 0 } }
   }
 
   /// numpy's `allclose`.

@@ -43,10 +43,10 @@ struct PlannedConfigurations {
       let lagging = coarseSpacing.indices.filter { largest / coarseSpacing[$0] > 2 }
       for axis in lagging.isEmpty ? Array(coarseSpacing.indices) : lagging { coarseSpacing[axis] *= Self.growth }
       let size = (0..<3).map { spacing[$0] / coarseSpacing[$0] * median[$0] }
-      medianVoxels = size.reduce(1, *)
       let rounded = size.map { $0.rounded(.toNearestOrEven) }
       // A thin stack cannot be made coarser any more.
       guard rounded.allSatisfy({ $0 >= 1 }) else { break }
+      medianVoxels = size.reduce(1, *)
       let plan = try network(coarseSpacing, rounded, medianVoxels * cases)
       patchVoxels = plan.patchVoxels
       coarse = (plan, coarseSpacing, rounded)

@@ -70,15 +70,11 @@ public final class TeacherAnswers {
 
   /// Stores an answer if that is possible: it saves time the next time, but a training does not need it.
   private func keep(_ path: String) {
-    guard stores else { return }
+    guard stores, (try? store(path)) == nil else { return }
     do {
-      do {
-        try store(path)
-      } catch {
-        // Users may remove the folder at any time to free its space.
-        try Path.makeFolder(folder)
-        try store(path)
-      }
+      // Users may remove the folder at any time to free its space.
+      try Path.makeFolder(folder)
+      try store(path)
     } catch {
       stores = false
       warn("what the teachers answer is not kept any more, and asked anew each time: \(error)")

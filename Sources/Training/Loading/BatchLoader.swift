@@ -78,6 +78,9 @@ public final class BatchLoader: Sendable {
     for _ in 0..<batchSize { room.signal() }
   }
 
+  /// Whether `next` has more to give.
+  var hasNext: Bool { state.withLock { $0.taken < order.count } }
+
   /// Seconds the caller has waited in `next` so far.
   public var waited: Double { state.withLock { $0.waited } }
 

@@ -120,7 +120,7 @@ public final class Trainer {
       validation: task.preparation(.validation, cases: validation, previous: previous, seed: position.seed),
       order: order, ahead: ahead, workers: workers
     ) { step.makeBatch() }
-    return BatchFeed(loader, step, count: order.count)
+    return BatchFeed(loader, step)
   }
 
   private func runEpoch(_ feed: BatchFeed, _ step: any BatchStep, _ waited: inout Double) throws {
